@@ -1,0 +1,17 @@
+// Package antientropy brings replicas together without a client asking: the PULL by which an owner takes from every
+// other owner what its clock lacks. One exchange is catch-up, boot check and take-over at once; a pure machine.
+//
+//	D -> S  pull{id, life, clock}
+//	S       c := my clock now; answer{id, life, log entries that D's clock lacks, their rows as read after c, and,
+//	        if nothing was left out for size, c and my horizon}
+//	D       merge the rows by the late-message rule, mark the listed dots; with c, and if the clock that D asked with
+//	        covers that horizon: my clock := my clock + c, pulled[S]
+//
+// The take-over of c is the most dangerous sentence of the protocol: c must be taken before the first row was read,
+// and nothing that D lacked may be missing from the answer. Therefore an answer is one message, never a series whose
+// pieces could be mixed with another answer's; what does not fit is asked for again with the larger clock, and only
+// an answer that left nothing out carries c. A listed dot is exact in itself, so marking it needs no such care.
+//
+// It repairs nothing that the clocks cannot see, keeps no rows, opens no connection and does not read a key for a
+// client (coord does).
+package antientropy

@@ -1,0 +1,249 @@
+package antientropy
+
+import (
+	"shoal/causal"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// Store keeps the partition replicas of this node; see coord.Store for the rules.
+type Store interface {
+	Replica(p ring.Partition) *causal.Replica
+	Row(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
+	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
+	// Mark logs dots and marks them in the clock without touching the row.
+	Mark(p ring.Partition, s ring.Slot, key []byte, dots []causal.Dot)
+	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
+	// AdoptClock marks every dot of c.
+	AdoptClock(p ring.Partition, c *causal.Clock)
+	// Log calls fn for log entries whose dots lacks does not hold, by (actor, seq), until fn returns false.
+	Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool)
+}
+
+// Config is in milliseconds, bytes and counts.
+type Config struct {
+	Self       ring.NodeID
+	Every      int64 // pull from each other owner of each partition this often
+	Retry      int64 // ask again when an answer did not come
+	W          int   // the write quorum: whole means to have pulled from N-W+1 others
+	MaxEntries int   // log entries in one answer
+	MaxBytes   int   // rows in one answer, about; one row may exceed it
+	MaxAsked   int   // pulls under way at once
+}
+
+// Stats counts since the machine was made.
+type Stats struct {
+	Pulls, Answers, KeysTaken, DotsTaken uint64
+	Behind                               uint64 // answers whose horizon the clock did not reach
+	TwoValues                            uint64
+	Unreadable                           uint64
+}
+
+// pull is one direction between this node and one other owner of a partition.
+type pull struct {
+	partition ring.Partition
+	peer      ring.NodeID
+	due       int64  // when to ask next
+	id        uint64 // of the open question, 0 when none
+	life      causal.Actor
+	asked     causal.Clock
+	pulled    bool // since the replica's life began
+	inOrder   bool // queued in Puller.order
+}
+
+// Puller pulls for one node. It is not safe for concurrent use.
+type Puller struct {
+	cfg    Config
+	store  Store
+	ring   *ring.Map
+	up     map[ring.NodeID]bool
+	pulls  [][]pull // per partition; empty where this node is no owner
+	whole  []bool
+	next   int // where Tick goes on
+	asked  int
+	nextID uint64
+	out    []Out
+	Stats  Stats
+}
+
+// Out is an item for a peer.
+type Out struct {
+	To   ring.NodeID
+	Item wire.Item
+}
+
+// New makes a puller without a ring map.
+func New(cfg Config, store Store) *Puller {
+	return &Puller{cfg: cfg, store: store, up: map[ring.NodeID]bool{}}
+}
+
+// Whole reports whether this node's replica may answer a read by itself: nothing that was acknowledged before its
+// life began is missing from it.
+func (m *Puller) Whole(p ring.Partition) bool { return int(p) < len(m.whole) && m.whole[p] }
+
+// WholeCount returns how many of this node's replicas are whole, and how many there are.
+func (m *Puller) WholeCount() (whole, all int) {
+	for p := range m.pulls {
+		if m.ring.Position(ring.Partition(p), m.cfg.Self) < 0 {
+			continue
+		}
+		all++
+		if m.whole[p] {
+			whole++
+		}
+	}
+	return whole, all
+}
+
+// Install makes r the ring map. trusted says of a partition's replica whether it lost nothing when its life began:
+// it was kept over the boot (or from the older map) with all that it had acknowledged.
+func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bool) {
+	old := m.pulls
+	whole := make([]bool, r.Q)
+	for i := range whole {
+		whole[i] = r.Position(ring.Partition(i), m.cfg.Self) >= 0 && trusted(ring.Partition(i))
+	}
+	m.ring = r
+	m.pulls = make([][]pull, r.Q)
+	m.whole = whole
+	m.asked = 0
+	for i := range m.pulls {
+		p := ring.Partition(i)
+		owners := r.OwnersOf(p)
+		if r.Position(p, m.cfg.Self) < 0 {
+			continue
+		}
+		for _, o := range owners {
+			if o == m.cfg.Self {
+				continue
+			}
+			e := pull{partition: p, peer: o, due: now}
+			if i < len(old) {
+				for _, x := range old[i] {
+					if x.peer == o {
+						e.pulled = x.pulled
+					}
+				}
+			}
+			m.pulls[i] = append(m.pulls[i], e)
+		}
+		m.judge(p)
+	}
+}
+
+// judge: a replica becomes whole when it has pulled from N-W+1 other owners. Any W owners that acknowledged a write
+// then include one of them, or this replica itself in a life that lost nothing.
+func (m *Puller) judge(p ring.Partition) {
+	if m.whole[p] {
+		return
+	}
+	n := len(m.pulls[p]) + 1
+	need := min(n-min(m.cfg.W, n)+1, n-1)
+	for i := range m.pulls[p] {
+		if m.pulls[p][i].pulled {
+			need--
+		}
+	}
+	m.whole[p] = need <= 0
+}
+
+// Up says that the connection to a peer stands: everything shared with it is due.
+func (m *Puller) Up(now int64, peer ring.NodeID) {
+	m.up[peer] = true
+	m.each(peer, func(e *pull) {
+		m.close(e)
+		e.due = now
+	})
+}
+
+// Down says that the connection is gone. Where this node now comes first it takes over: the others are due.
+func (m *Puller) Down(now int64, peer ring.NodeID) {
+	m.up[peer] = false
+	m.each(peer, func(e *pull) {
+		m.close(e)
+		for i := range m.pulls[e.partition] {
+			if x := &m.pulls[e.partition][i]; x.id == 0 {
+				x.due = now
+			}
+		}
+	})
+}
+
+// Renewed says that a replica began a new life in this boot, with all its rows but one that proved unreadable.
+func (m *Puller) Renewed(now int64, p ring.Partition) {
+	for i := range m.pulls[p] {
+		m.close(&m.pulls[p][i])
+		m.pulls[p][i].due = now
+	}
+}
+
+func (m *Puller) each(peer ring.NodeID, f func(*pull)) {
+	for p := range m.pulls {
+		for i := range m.pulls[p] {
+			if m.pulls[p][i].peer == peer {
+				f(&m.pulls[p][i])
+			}
+		}
+	}
+}
+
+func (m *Puller) close(e *pull) {
+	if e.id != 0 {
+		e.id = 0
+		m.asked--
+	}
+}
+
+// Tick asks what is due, at most MaxAsked questions at once, each partition in its turn.
+func (m *Puller) Tick(now int64) {
+	for range m.pulls {
+		if m.asked >= m.cfg.MaxAsked {
+			return
+		}
+		if m.next >= len(m.pulls) {
+			m.next = 0
+		}
+		for i := range m.pulls[m.next] {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] {
+				m.ask(now, e)
+			}
+		}
+		m.next++
+	}
+}
+
+func (m *Puller) ask(now int64, e *pull) {
+	rep := m.store.Replica(e.partition)
+	if rep == nil {
+		return
+	}
+	m.close(e)
+	m.nextID++
+	m.asked++
+	e.id, e.life, e.asked, e.due = m.nextID, rep.Life, rep.Clock.Clone(), now+m.cfg.Retry
+	m.Stats.Pulls++
+	m.out = append(m.out, Out{To: e.peer, Item: wire.Item{
+		Kind: wire.ItemPull, ID: e.id, Partition: e.partition, Life: rep.Life, Clock: &e.asked,
+	}})
+}
+
+// Outs returns what is to be sent, valid until Reset.
+func (m *Puller) Outs() []Out { return m.out }
+
+// Reset empties Outs.
+func (m *Puller) Reset() {
+	clear(m.out)
+	m.out = m.out[:0]
+}
+
+// Step takes in items of a peer; those it has no part in are ignored.
+func (m *Puller) Step(now int64, from ring.NodeID, items []wire.Item) {
+	for i := range items {
+		switch items[i].Kind {
+		case wire.ItemPull:
+			m.onPull(from, &items[i])
+		case wire.ItemPulled:
+			m.onPulled(now, from, &items[i])
+		}
+	}
+}

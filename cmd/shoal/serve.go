@@ -1,0 +1,129 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"shoal/engine"
+	"shoal/node"
+)
+
+// drainTime bounds what SIGTERM waits for: running vectors end within their timeout.
+const drainTime = 8 * time.Second
+
+func serve(ctx context.Context, args []string, stderr io.Writer) error {
+	var o node.Options
+	var fsync, password, secret string
+	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.SortFlags = false
+	f.StringVar(&o.Name, "name", "", "name of this node, unique in the cluster")
+	f.StringVar(&o.Listen, "listen", "", "host:port for clients")
+	f.StringVar(&o.Peer, "peer", "", "host:port for nodes, TCP and UDP (default: client port + 10000)")
+	f.StringVar(&o.Dir, "dir", "", "folder of this node's data and identity")
+	f.StringArrayVar(&o.Join, "join", nil, "host:peerport of a member; may be repeated")
+	f.StringVar(&o.Announce, "announce", "", "host:port that clients are told (default: --listen)")
+	f.StringVar(&o.AnnouncePeer, "announce-peer", "", "host:port that nodes are told (default: --peer)")
+	f.StringVar(&o.Zone, "zone", "", "failure domain: copies are spread over zones")
+	f.Uint32Var(&o.Weight, "weight", 1, "share of the load relative to the other nodes")
+	f.IntVar(&o.N, "n", 0, "copies of each key, fixed when the cluster is founded (default 3)")
+	f.IntVar(&o.R, "r", node.DefaultR, "owners that must answer a read")
+	f.IntVar(&o.W, "w", node.DefaultW, "owners that must have a write before it is acknowledged")
+	f.StringVar(&fsync, "appendfsync", "everysec", "always | everysec | no")
+	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
+	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
+	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
+	f.StringVar(&secret, "cluster-secret-file", "", "file with the secret that nodes share")
+	f.StringVar(&o.HTTP, "http", "", "host:port of /metrics, /healthz, /readyz and /status.json")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	if f.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	for _, name := range []string{"name", "listen", "dir"} {
+		if !f.Changed(name) {
+			return fmt.Errorf("--%s is required", name)
+		}
+	}
+	for _, name := range []string{"n", "r", "w"} {
+		if v, _ := f.GetInt(name); f.Changed(name) && v < 1 {
+			return fmt.Errorf("--%s must be at least 1", name)
+		}
+	}
+	var err error
+	if o.Durability, err = durability(fsync); err != nil {
+		return err
+	}
+	pass, err := secretFile(password)
+	if err != nil {
+		return err
+	}
+	o.Password = string(pass)
+	if o.Secret, err = secretFile(secret); err != nil {
+		return err
+	}
+	o.Log = slog.New(slog.NewTextHandler(stderr, nil))
+	o.OnFatal = die
+	return runNode(ctx, o)
+}
+
+// die ends the process at once: after a failed fsync nothing that is still in memory may be acknowledged.
+func die(err error) {
+	fmt.Fprintln(os.Stderr, "shoal: the disk failed:", err)
+	os.Exit(3)
+}
+
+func runNode(ctx context.Context, o node.Options) error {
+	n, err := node.Start(o, realWorld())
+	if err != nil {
+		return err
+	}
+	var failed error
+	select {
+	case <-n.Ready():
+		o.Log.Info("ready", "clients", n.ClientAddr())
+		select {
+		case <-ctx.Done():
+		case failed = <-n.Failed():
+		}
+	case <-ctx.Done():
+	case failed = <-n.Failed():
+	}
+	drain, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	o.Log.Info("stopping")
+	return errors.Join(failed, n.Close(drain))
+}
+
+func durability(s string) (engine.Durability, error) {
+	for _, d := range []engine.Durability{engine.Always, engine.EverySec, engine.No} {
+		if d.String() == s {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("--appendfsync %q: want always, everysec or no", s)
+}
+
+// secretFile reads a secret without the line end that editors add. "" names no file.
+func secretFile(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if b = bytes.TrimRight(b, "\r\n"); len(b) == 0 {
+		return nil, fmt.Errorf("the file %s is empty", path)
+	}
+	return b, nil
+}

@@ -1,0 +1,180 @@
+package coord
+
+import (
+	"cmp"
+	"slices"
+
+	"shoal/causal"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// Store keeps the partition replicas of this node. The machine calls it synchronously; within one tick a Row sees the
+// Puts before it. What Row returns is immutable; Put copies what it keeps.
+type Store interface {
+	// Replica is the live causal state of a replica, nil when this node has none of the partition.
+	Replica(p ring.Partition) *causal.Replica
+	// Row is the key's container as Replica.View shows it; the zero Container when absent; an error when unreadable.
+	Row(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
+	// Put stores a row, its log entries and marks the dots in the clock, all in one step.
+	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
+	// Flush stores a range tombstone and marks its dot.
+	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
+	// Renew gives the replica a fresh actor, durably: one of its rows proved unreadable.
+	Renew(p ring.Partition) error
+	// Count is the number of live keys of a partition, CountSlot of a slot.
+	Count(p ring.Partition, now int64) int64
+	CountSlot(s ring.Slot, now int64) int64
+}
+
+// Config is what an operator sets. Times are milliseconds.
+type Config struct {
+	Self       ring.NodeID
+	R, W       int   // each is lowered to the number of owners there are
+	Strict     bool  // refuse reads that R owners cannot answer
+	Timeout    int64 // an operation's deadline after its arrival
+	Hedge      int64 // a read asks one more owner after this long
+	SiblingMax int   // VSET is refused when it would leave more live values than this
+	MaxPending int   // operations waiting for others; beyond it new ones are refused
+}
+
+// Stats counts since the machine was made.
+type Stats struct {
+	Forwarded, HandedOver, ReadFirst   uint64
+	SloppyReads, ReadRepairs, Timeouts uint64
+	Conflicts                          uint64 // writes that met a live value their context did not cover
+	TwoValues                          uint64 // one dot with two values: an alarm
+	Unreadable                         uint64 // rows whose bytes were damaged
+	Late                               uint64 // forwarded operations dropped for their deadline
+}
+
+// Outbox is what one peer is to be sent, in order.
+type Outbox struct {
+	To    ring.NodeID
+	Items []wire.Item
+}
+
+// Done is the result of one client operation: the Index-th of the vector named Token.
+type Done struct {
+	Token  uint64
+	Index  int
+	Result wire.Result
+}
+
+// Effects is what the caller must do after the store's tick has ended. The slices are reused by the next step.
+type Effects struct {
+	Peers []Outbox
+	Done  []Done
+}
+
+// Machine coordinates for one node. It is not safe for concurrent use.
+type Machine struct {
+	cfg   Config
+	store Store
+	ring  *ring.Map
+	whole func(ring.Partition) bool
+
+	up         map[ring.NodeID]bool
+	passedOver map[ring.NodeID]bool // skewed clocks: alive, but not to coordinate
+
+	hlc     uint64
+	nextID  uint64
+	waiting map[uint64]*pending
+	queue   []*pending // by id, so by arrival: what Tick and Down walk
+	free    []*pending
+	ids     []uint64 // scratch of snapshot
+
+	out   Effects
+	Stats Stats
+}
+
+// New makes a machine without a ring map: until Install every operation answers Loading. whole says whether this
+// node's replica of a partition may answer reads by itself.
+func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
+	return &Machine{
+		cfg: cfg, store: store, whole: whole,
+		up:         map[ring.NodeID]bool{},
+		passedOver: map[ring.NodeID]bool{},
+		waiting:    map[uint64]*pending{},
+	}
+}
+
+// Install makes m the ring map. Operations under way end by the owners they began with.
+func (m *Machine) Install(r *ring.Map) { m.ring = r }
+
+// PassOver says whether a node's clock is too far off for it to coordinate.
+func (m *Machine) PassOver(node ring.NodeID, skewed bool) { m.passedOver[node] = skewed }
+
+// Effects returns what the steps since the last Reset ask for.
+func (m *Machine) Effects() *Effects { return &m.out }
+
+// Reset empties the effects for the next tick.
+func (m *Machine) Reset() {
+	for i := range m.out.Peers {
+		clear(m.out.Peers[i].Items)
+		m.out.Peers[i].Items = m.out.Peers[i].Items[:0]
+	}
+	clear(m.out.Done)
+	m.out.Done = m.out.Done[:0]
+}
+
+// Pending is the number of operations that wait for others.
+func (m *Machine) Pending() int { return len(m.waiting) }
+
+// send appends an item to the peer's outbox and returns it to be filled in.
+func (m *Machine) send(to ring.NodeID, kind wire.Kind, id uint64) *wire.Item {
+	i := slices.IndexFunc(m.out.Peers, func(o Outbox) bool { return o.To == to })
+	if i < 0 {
+		i = len(m.out.Peers)
+		m.out.Peers = append(m.out.Peers, Outbox{To: to})
+	}
+	o := &m.out.Peers[i]
+	o.Items = append(o.Items, wire.Item{Kind: kind, ID: id})
+	return &o.Items[len(o.Items)-1]
+}
+
+func (m *Machine) live(n ring.NodeID) bool { return n == m.cfg.Self || m.up[n] }
+
+func (m *Machine) liveCount(owners []ring.NodeID) int {
+	n := 0
+	for _, o := range owners {
+		if m.live(o) {
+			n++
+		}
+	}
+	return n
+}
+
+// first is the owner that should coordinate: the first live one whose clock can be trusted, else the first live one.
+func (m *Machine) first(owners []ring.NodeID) (ring.NodeID, bool) {
+	for _, o := range owners {
+		if m.live(o) && !m.passedOver[o] {
+			return o, true
+		}
+	}
+	for _, o := range owners {
+		if m.live(o) {
+			return o, true
+		}
+	}
+	return 0, false
+}
+
+// quorum lowers a setting to the owners there are. A partition has at least one owner.
+func quorum(setting int, owners []ring.NodeID) int { return max(1, min(setting, len(owners))) }
+
+// stamp is the next hybrid logical clock value: above now, everything issued or observed here, and the row's own.
+func (m *Machine) stamp(now int64, row causal.Container) uint64 {
+	h := max(uint64(now)<<16, m.hlc+1)
+	for i := range row.Versions {
+		h = max(h, row.Versions[i].HLC+1)
+	}
+	m.hlc = h
+	return h
+}
+
+// HLC is the machine's hybrid logical clock at now, for frame headers.
+func (m *Machine) HLC(now int64) uint64 { return max(uint64(now)<<16, m.hlc) }
+
+// byID orders the queue.
+func byID(p *pending, id uint64) int { return cmp.Compare(p.id, id) }

@@ -1,0 +1,129 @@
+package coord
+
+import (
+	"slices"
+
+	"shoal/causal"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+type phase uint8
+
+const (
+	phaseForward   phase = iota // another node evaluates it
+	phaseRead                   // rows of owners are being asked for; then the operation is evaluated
+	phaseWriteBack              // a read writes what is missing to R owners before it answers
+	phaseWrite                  // copies of a write are under way
+	phaseClocks                 // a flush asks for the clocks of owners
+)
+
+// set is a set of owners by their position in the partition's list.
+type set uint16
+
+// MaxOwners bounds the owners of a partition (N).
+const MaxOwners = 16
+
+func (s set) has(i int) bool { return s&(1<<i) != 0 }
+func (s *set) add(i int)     { *s |= 1 << i }
+func (s *set) drop(i int)    { *s &^= 1 << i }
+func (s set) count() int {
+	n := 0
+	for ; s != 0; s &= s - 1 {
+		n++
+	}
+	return n
+}
+
+// pending is an operation that waits for other nodes.
+type pending struct {
+	id       uint64
+	phase    phase
+	op       wire.Op
+	deadline int64
+	hedgeAt  int64
+
+	// where the result goes: a client's vector, or the peer that forwarded
+	token uint64
+	index int
+	from  ring.NodeID // zero: a client of this node
+	reply uint64      // the peer's id of it
+
+	owners []ring.NodeID
+	self   int // own position among the owners, -1 when none
+	target ring.NodeID
+	tries  int  // reads forwarded so far
+	handed bool // an owner handed it over to us
+
+	asked    set // owners with an open question
+	answered set
+	whole    set // owners whose answer counts towards R
+	acked    set // owners that hold the write
+	must     set // owners that must be among the W while they are up
+	differ   set // owners that hold something else than we do now
+	digest   uint64
+	digests  [MaxOwners]uint64
+	need     int
+	result   wire.Result
+	clock    causal.Clock
+}
+
+// begin makes a pending operation. Its bytes are kept until it ends: the caller's op must not be reused.
+func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
+	var p *pending
+	if n := len(m.free); n > 0 {
+		p, m.free = m.free[n-1], m.free[:n-1]
+	} else {
+		p = new(pending)
+	}
+	m.nextID++
+	*p = pending{id: m.nextID, op: *op, deadline: o.deadline, token: o.token, index: o.index, from: o.from, reply: o.reply, handed: o.handed}
+	p.hedgeAt = now + m.cfg.Hedge
+	p.owners = m.ring.OwnersOf(op.Partition)
+	p.self = slices.Index(p.owners, m.cfg.Self)
+	m.waiting[p.id] = p
+	m.queue = append(m.queue, p)
+	return p
+}
+
+// finish delivers the result and forgets the operation.
+func (m *Machine) finish(p *pending, r wire.Result) {
+	m.deliver(m.forget(p), r)
+}
+
+// forget ends an operation without a result and returns where its result goes.
+func (m *Machine) forget(p *pending) origin {
+	o := origin{token: p.token, index: p.index, from: p.from, reply: p.reply, deadline: p.deadline, handed: p.handed}
+	delete(m.waiting, p.id)
+	if i, ok := slices.BinarySearchFunc(m.queue, p.id, byID); ok {
+		m.queue = slices.Delete(m.queue, i, i+1)
+	}
+	*p = pending{}
+	if len(m.free) < maxFree {
+		m.free = append(m.free, p)
+	}
+	return o
+}
+
+// maxFree bounds the ended operations kept for reuse.
+const maxFree = 1024
+
+// origin is where an operation came from and its result goes.
+type origin struct {
+	token    uint64
+	index    int
+	from     ring.NodeID
+	reply    uint64
+	deadline int64
+	handed   bool
+}
+
+func (m *Machine) deliver(o origin, r wire.Result) {
+	if o.from == 0 {
+		m.out.Done = append(m.out.Done, Done{Token: o.token, Index: o.index, Result: r})
+		return
+	}
+	m.send(o.from, wire.ItemResult, o.reply).Result = r
+}
+
+func status(s wire.Status) wire.Result { return wire.Result{Status: s} }

@@ -1,0 +1,261 @@
+package coord
+
+import (
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// Exec takes in a client's vector: operations on distinct keys, whose results come as Done with the token and their
+// index. The operations' bytes must stay unchanged until then. Slot and partition are filled in here.
+func (m *Machine) Exec(now int64, token uint64, ops []wire.Op) {
+	for i := range ops {
+		op := &ops[i]
+		o := origin{token: token, index: i, deadline: now + m.cfg.Timeout}
+		if m.ring == nil {
+			m.deliver(o, status(wire.Loading))
+			continue
+		}
+		if op.Code.Keyed() {
+			op.Slot = ring.SlotOf(op.Key)
+		}
+		if op.Code.Keyed() || op.Code == wire.OpCountSlot {
+			op.Partition = m.ring.PartitionOfSlot(op.Slot)
+		}
+		m.route(now, op, o)
+	}
+}
+
+// route sends an operation of a client of this node to where it is evaluated.
+func (m *Machine) route(now int64, op *wire.Op, o origin) {
+	if len(m.waiting) >= m.cfg.MaxPending {
+		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "too many operations in flight"})
+		return
+	}
+	owners := m.ring.OwnersOf(op.Partition)
+	target, ok := m.first(owners)
+	if !ok {
+		m.deliver(o, status(unreachable(op.Code)))
+		return
+	}
+	mine := m.ring.Position(op.Partition, m.cfg.Self) >= 0
+	if mine && (target == m.cfg.Self || !op.Code.Write() && op.Code.Keyed()) {
+		m.coordinate(now, op, o)
+		return
+	}
+	m.forward(now, op, o, target)
+}
+
+// unreachable is the status of an operation that no owner can be asked for.
+func unreachable(c wire.Code) wire.Status {
+	if c.Write() {
+		return wire.NoReplicas
+	}
+	return wire.ClusterDown
+}
+
+func (m *Machine) forward(now int64, op *wire.Op, o origin, target ring.NodeID) {
+	p := m.begin(now, op, o)
+	m.Stats.Forwarded++
+	m.forwardTo(p, target, 0)
+}
+
+func (m *Machine) forwardTo(p *pending, target ring.NodeID, f wire.Flags) {
+	p.phase, p.target = phaseForward, target
+	p.tries++
+	it := m.send(target, wire.ItemOp, p.id)
+	it.Op, it.Deadline, it.Flags = p.op, p.deadline, f
+}
+
+// coordinate evaluates an operation here: this node is an owner.
+func (m *Machine) coordinate(now int64, op *wire.Op, o origin) {
+	if m.store.Replica(op.Partition) == nil {
+		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "this owner has no replica of the partition yet"})
+		return
+	}
+	switch {
+	case op.Code == wire.OpCount:
+		m.deliver(o, wire.Result{Int: m.store.Count(op.Partition, now)})
+	case op.Code == wire.OpCountSlot:
+		m.deliver(o, wire.Result{Int: m.store.CountSlot(op.Slot, now)})
+	case op.Code.Write():
+		m.startWrite(now, op, o)
+	default:
+		m.startRead(now, op, o)
+	}
+}
+
+// Step takes in items of a peer, in the order they were sent. Items this machine has no part in are ignored. The
+// items' bytes must stay unchanged.
+func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
+	for i := range items {
+		it := &items[i]
+		switch it.Kind {
+		case wire.ItemOp:
+			m.onOp(now, from, it)
+		case wire.ItemWrite:
+			m.onWrite(from, it)
+		case wire.ItemFlush:
+			m.onFlush(from, it)
+		case wire.ItemRead:
+			m.onRead(from, it)
+		case wire.ItemClockRead:
+			m.onClockRead(from, it)
+		case wire.ItemResult, wire.ItemAck, wire.ItemRow, wire.ItemClock:
+			if p := m.waiting[it.ID]; p != nil {
+				m.onAnswer(now, p, from, it)
+			}
+		}
+	}
+}
+
+// onOp takes in a forwarded operation. It is never forwarded again; an owner may hand it over once.
+func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
+	o := origin{from: from, reply: it.ID, deadline: it.Deadline, handed: it.Has(wire.FlagHandedOver)}
+	switch {
+	case m.ring == nil:
+		m.deliver(o, status(wire.Loading))
+	case now > it.Deadline:
+		m.Stats.Late++
+		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "the operation came too late"})
+	case int(it.Op.Partition) >= m.ring.Q || m.ring.Position(it.Op.Partition, m.cfg.Self) < 0:
+		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "the node asked is no owner by its ring map"})
+	case len(m.waiting) >= m.cfg.MaxPending:
+		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "too many operations in flight"})
+	default:
+		m.coordinate(now, &it.Op, o)
+	}
+}
+
+func (m *Machine) onAnswer(now int64, p *pending, from ring.NodeID, it *wire.Item) {
+	if it.Kind == wire.ItemResult {
+		if p.phase == phaseForward && from == p.target {
+			m.finish(p, it.Result)
+		}
+		return
+	}
+	at := position(p.owners, from)
+	if at < 0 || !p.asked.has(at) {
+		return
+	}
+	switch {
+	case it.Kind == wire.ItemRow && p.phase == phaseRead:
+		m.onRow(now, p, at, it)
+	case it.Kind == wire.ItemAck && (p.phase == phaseWrite || p.phase == phaseWriteBack):
+		m.onAck(p, at, it)
+	case it.Kind == wire.ItemClock && p.phase == phaseClocks:
+		m.onClock(now, p, at, it)
+	}
+}
+
+func position(owners []ring.NodeID, n ring.NodeID) int {
+	for i, o := range owners {
+		if o == n {
+			return i
+		}
+	}
+	return -1
+}
+
+// Up says that the connection to a peer stands.
+func (m *Machine) Up(peer ring.NodeID) { m.up[peer] = true }
+
+// Down says that the connection to a peer is gone: what it was asked it will not answer.
+func (m *Machine) Down(now int64, peer ring.NodeID) {
+	m.up[peer] = false
+	for _, id := range m.snapshot() {
+		p := m.waiting[id]
+		if p == nil {
+			continue
+		}
+		if p.phase == phaseForward {
+			if p.target == peer {
+				m.forwardLost(now, p)
+			}
+			continue
+		}
+		if at := position(p.owners, peer); at >= 0 {
+			p.must.drop(at)
+			if p.asked.has(at) {
+				p.asked.drop(at)
+			}
+			m.progress(now, p)
+		}
+	}
+}
+
+// forwardLost: the connection went while the answer was awaited. A read is asked elsewhere; a write may be applied.
+func (m *Machine) forwardLost(now int64, p *pending) {
+	if p.op.Code.Write() {
+		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: 0, Wanted: uint8(quorum(m.cfg.W, p.owners))})
+		return
+	}
+	target, ok := m.first(p.owners)
+	if !ok || p.tries > len(p.owners) {
+		m.finish(p, status(wire.ClusterDown))
+		return
+	}
+	if target == m.cfg.Self {
+		op := p.op
+		m.coordinate(now, &op, m.forget(p))
+		return
+	}
+	m.forwardTo(p, target, 0)
+}
+
+// Tick lets deadlines and hedges pass. Call it every few milliseconds.
+func (m *Machine) Tick(now int64) {
+	for _, id := range m.snapshot() {
+		p := m.waiting[id]
+		switch {
+		case p == nil:
+		case now >= p.deadline:
+			m.Stats.Timeouts++
+			m.expire(now, p)
+		case p.phase == phaseRead && now >= p.hedgeAt:
+			p.hedgeAt = now + m.cfg.Hedge
+			m.askMore(p, 1)
+		}
+	}
+}
+
+// snapshot lists the waiting operations by id: ending one changes the queue and reuses its memory.
+func (m *Machine) snapshot() []uint64 {
+	m.ids = m.ids[:0]
+	for _, p := range m.queue {
+		m.ids = append(m.ids, p.id)
+	}
+	return m.ids
+}
+
+// expire ends an operation at its deadline.
+func (m *Machine) expire(now int64, p *pending) {
+	switch p.phase {
+	case phaseRead:
+		p.asked = 0
+		m.progress(now, p)
+	case phaseClocks:
+		m.finish(p, status(wire.NoReplicas))
+	case phaseForward:
+		if !p.op.Code.Write() {
+			m.finish(p, status(wire.ClusterDown))
+			return
+		}
+		m.finish(p, wire.Result{Status: wire.Uncertain, Wanted: uint8(quorum(m.cfg.W, p.owners))})
+	case phaseWrite:
+		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: uint8(p.acked.count()), Wanted: uint8(p.need)})
+	case phaseWriteBack:
+		m.finish(p, m.unshowable())
+	}
+}
+
+// progress looks again at an operation after its questions changed.
+func (m *Machine) progress(now int64, p *pending) {
+	switch p.phase {
+	case phaseRead:
+		m.readProgress(now, p)
+	case phaseWrite, phaseWriteBack:
+		m.writeProgress(p)
+	case phaseClocks:
+		m.clockProgress(now, p)
+	}
+}

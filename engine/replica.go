@@ -1,0 +1,179 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"shoal/causal"
+	"shoal/ring"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// snapshotEvery is after how many log entries a partition's clock is written down again. It bounds what Open reads of
+// the log.
+const snapshotEvery = 1024
+
+// Partitions returns those that have a replica here, in order.
+func (s *Store) Partitions() []ring.Partition {
+	ps := make([]ring.Partition, 0, len(s.replicas))
+	for p := range s.replicas {
+		ps = append(ps, p)
+	}
+	slices.Sort(ps)
+	return ps
+}
+
+// Replica returns the live causal state of a partition, nil when there is no replica of it here. The single caller may
+// issue dots from it (Next); its clock is changed by Put, Mark, Flush and AdoptClock alone, so that it is stored.
+func (s *Store) Replica(p ring.Partition) *causal.Replica {
+	if r := s.replicas[p]; r != nil {
+		return &r.Replica
+	}
+	return nil
+}
+
+// Create makes empty replicas with a fresh actor. Durable before return; the tick so far is ended with it.
+func (s *Store) Create(ps ...ring.Partition) error {
+	for i, p := range ps {
+		if s.replicas[p] != nil || slices.Contains(ps[:i], p) {
+			return fmt.Errorf("engine: partition %d has a replica here already", p)
+		}
+	}
+	life := s.newActor(s.knownActor)
+	for _, p := range ps {
+		s.replicas[p] = &replica{Replica: causal.Replica{Life: life}}
+		s.snapshot(p)
+	}
+	return s.endDurably()
+}
+
+// Renew begins a new life of a replica, as it must after an unreadable row: the clock covers dots whose effect may be
+// lost, so no further dot may be issued by that life. Durable before return; the tick so far is ended with it.
+func (s *Store) Renew(p ring.Partition) error {
+	r := s.replicas[p]
+	if r == nil {
+		return fmt.Errorf("engine: partition %d has no replica here", p)
+	}
+	r.Life, r.Seq = s.newActor(s.knownActor), 0
+	s.snapshot(p)
+	return s.endDurably()
+}
+
+// AdoptClock takes over another replica's clock at the end of a pull, in the current tick. The caller answers for
+// having stored everything that the clock covers.
+func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
+	s.replicas[p].Clock.Union(c)
+	s.snapshot(p)
+}
+
+// snapshot writes the replica's clock into the tick.
+func (s *Store) snapshot(p ring.Partition) {
+	r := s.replicas[p]
+	name := appendSpace(nil, spaceReplica, p)
+	b := make([]byte, sealSize, 256)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Life)) // for a reader of the file: each boot begins another
+	b = appendBlock(b, r.Clock.Append(nil))
+	b = appendBlock(b, r.Flushed.Append(nil))
+	b = r.Horizon.Append(b)
+	seal(name, b)
+	_ = s.batch.Set(name, b, nil) // fails only on a batch that was committed
+	r.unsnap = 0
+}
+
+func appendBlock(b, block []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(block))), block...)
+}
+
+func takeBlock(b []byte) (block, rest []byte, err error) {
+	n, k := binary.Uvarint(b)
+	if k <= 0 || n > uint64(len(b)-k) {
+		return nil, nil, errors.New("block too short")
+	}
+	return b[k : k+int(n)], b[k+int(n):], nil
+}
+
+func decodeReplica(b []byte) (*replica, error) {
+	if len(b) < 8 {
+		return nil, errors.New("too short")
+	}
+	r := &replica{Replica: causal.Replica{Life: causal.Actor(binary.BigEndian.Uint64(b))}}
+	for i, c := range []*causal.Clock{&r.Clock, &r.Flushed} {
+		var block []byte
+		var err error
+		if i == 0 {
+			b = b[8:]
+		}
+		if block, b, err = takeBlock(b); err != nil {
+			return nil, err
+		}
+		if *c, err = causal.DecodeClock(block); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if r.Horizon, b, err = causal.DecodeVector(b); err == nil && len(b) > 0 {
+		err = errors.New("bytes too many")
+	}
+	return r, err
+}
+
+// loadReplicas reads the snapshots and adds what the log has above them.
+func (s *Store) loadReplicas() error {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceReplica}, UpperBound: []byte{spaceReplica + 1}})
+	if err != nil {
+		return unreadable(err)
+	}
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		err = s.loadReplica(it)
+	}
+	if err == nil && it.Error() != nil {
+		err = unreadable(it.Error())
+	}
+	if cerr := it.Close(); err == nil && cerr != nil {
+		err = unreadable(cerr)
+	}
+	if err != nil {
+		return fmt.Errorf("clocks: %w", err)
+	}
+	for _, p := range s.Partitions() {
+		if err := s.replay(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) loadReplica(it *pebble.Iterator) error {
+	value, err := it.ValueAndErr()
+	if err != nil {
+		return unreadable(err)
+	}
+	name := it.Key()
+	payload, err := unseal(name, value)
+	if err != nil || len(name) != 3 {
+		return errors.Join(err, fmt.Errorf("engine: %w: snapshot %x", ErrUnreadable, name))
+	}
+	r, err := decodeReplica(payload)
+	if err != nil {
+		return fmt.Errorf("engine: %w: snapshot %x: %w", ErrUnreadable, name, err)
+	}
+	s.replicas[ring.Partition(binary.BigEndian.Uint16(name[1:]))] = r
+	return nil
+}
+
+// replay brings a clock up to its log.
+func (s *Store) replay(p ring.Partition) error {
+	r := s.replicas[p]
+	snap := r.Clock.Clone()
+	return s.Log(p, &snap, 0, func(e LogEntry) bool {
+		r.Clock.Add(e.Dot)
+		if e.Dropped != nil {
+			r.Flush(e.Dropped)
+		}
+		r.unsnap++
+		return true
+	})
+}

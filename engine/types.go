@@ -1,0 +1,77 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+
+	"shoal/causal"
+	"shoal/ring"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Durability says when acknowledged bytes reach the disk. In every mode they are with the operating system when
+// EndTick returns, so a killed process loses nothing; a power cut may lose what was not fsynced.
+type Durability uint8
+
+// The durabilities, with the meaning of Redis's appendfsync.
+const (
+	EverySec Durability = iota // fsync when Sync is called, by the node each second
+	Always                     // fsync before EndTick returns
+	No                         // as EverySec, but nobody calls Sync on a timer
+)
+
+// ErrUnreadable is wrapped by every answer about bytes that are there but fail their checksum or do not decode.
+var ErrUnreadable = errors.New("unreadable")
+
+// Options configure Open. Dir is required; the rest has defaults.
+type Options struct {
+	Dir         string        // one store per directory
+	FS          vfs.FS        // nil: the operating system's
+	Durability  Durability    // zero value: EverySec
+	Now         func() int64  // unix ms; nil: time.Now
+	Random      func() uint32 // nil: crypto/rand
+	MachineBoot string        // changes with every boot of the machine, as the kernel's boot id; "": unknown
+	CacheBytes  int64         // memory for caches, bytes; 0: 64 MiB
+	Log         *slog.Logger  // nil: discarded
+	OnFatal     func(error)   // a failed fsync or log write: the process must stop; nil: log, then panic
+}
+
+// Ref names a row.
+type Ref struct {
+	Partition ring.Partition
+	Slot      ring.Slot
+	Key       []byte
+}
+
+// Row is a row as it counts (causal.Replica.View). Err wraps ErrUnreadable when its bytes failed their check; the
+// container is then zero. Its memory is immutable and not reused.
+type Row struct {
+	Slot      ring.Slot
+	Key       []byte
+	Container causal.Container
+	Err       error
+}
+
+// LogEntry says that a replica processed a dot: of the row Slot, Key, or, when Dropped is not nil, of a flush.
+type LogEntry struct {
+	Dot     causal.Dot
+	Slot    ring.Slot
+	Key     []byte
+	Dropped *causal.Clock
+}
+
+// Stats are counters of the whole store.
+type Stats struct {
+	Rows         int64 // rows kept, also those that hold only tombstones or only a vector
+	Tombstones   int64 // rows whose versions are all tombstones
+	SiblingsKeys int64 // rows with two or more values, expired ones included until they are replaced
+	SiblingsMax  int64 // most values of one row; more than 128 show as 128
+	Bytes        int64 // keys and encoded containers
+	Unreadable   int64 // rows and blocks found unreadable since Open
+	Ticks        int64 // ticks that wrote something since Open
+	TickRows     int64 // rows written since Open
+	TickDots     int64 // log entries written since Open
+	Syncs        int64 // deferred fsyncs performed since Open
+	DiskBytes    int64 // files of the store
+}

@@ -1,0 +1,106 @@
+package node
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"shoal/ring"
+)
+
+// identity is who this node is, for as long as its folder exists: no folder, no identity.
+type identity struct {
+	Node  ring.NodeID
+	Name  string
+	Seeds []string // peer addresses to try; none: this node founded its cluster
+
+	acceptor ring.AcceptorState
+}
+
+// The keys of the engine's small keyspace.
+const (
+	metaIdentity = "identity"
+	metaMap      = "map"
+	metaAcceptor = "acceptor"
+)
+
+// recover reads who this node is and which map it had, or makes a new identity in an empty folder. The map is nil for
+// a node that has not founded or joined a cluster yet.
+func (n *Node) recover() (*ring.Map, error) {
+	raw, err := n.store.Meta(metaIdentity)
+	if err != nil {
+		return nil, err
+	}
+	if raw == nil {
+		n.id = identity{Node: ring.NodeID(n.world.Random() | 1), Name: n.opts.Name, Seeds: n.opts.Join}
+	} else if err := json.Unmarshal(raw, &n.id); err != nil {
+		return nil, fmt.Errorf("the identity kept in %s is damaged: %w", n.opts.Dir, err)
+	}
+	if n.id.Name != n.opts.Name {
+		return nil, fmt.Errorf("the folder %s belongs to the node %q, not %q: start it under its own name, or use another folder", n.opts.Dir, n.id.Name, n.opts.Name)
+	}
+	for _, a := range n.opts.Join {
+		if !slices.Contains(n.id.Seeds, a) {
+			n.id.Seeds = append(n.id.Seeds, a)
+		}
+	}
+	if err := n.saveIdentity(); err != nil {
+		return nil, err
+	}
+	return n.recoverMap()
+}
+
+func (n *Node) saveIdentity() error {
+	raw, err := json.Marshal(n.id)
+	if err != nil {
+		return err
+	}
+	return n.store.SetMeta(metaIdentity, raw)
+}
+
+func (n *Node) recoverMap() (*ring.Map, error) {
+	raw, err := n.store.Meta(metaAcceptor)
+	if err == nil && raw != nil {
+		n.id.acceptor, err = ring.DecodeAcceptorState(raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the acceptor state kept in %s is damaged: %w", n.opts.Dir, err)
+	}
+	if raw, err = n.store.Meta(metaMap); err != nil || raw == nil {
+		return nil, err
+	}
+	m, err := ring.DecodeMap(raw)
+	if err != nil {
+		return nil, fmt.Errorf("the ring map kept in %s is damaged: %w", n.opts.Dir, err)
+	}
+	if n.opts.N != 0 && n.opts.N != m.N {
+		return nil, fmt.Errorf("the cluster was founded with N=%d, which cannot be changed: do not start its node with N=%d", m.N, n.opts.N)
+	}
+	return m, nil
+}
+
+// found makes a cluster of this node alone.
+func (n *Node) found() error {
+	var cluster ring.ClusterID
+	var key [32]byte
+	for _, b := range [][]byte{cluster[:], key[:]} {
+		for i := 0; i < len(b); i += 8 {
+			binary.BigEndian.PutUint64(b[i:], n.world.Random())
+		}
+	}
+	q := n.opts.Partitions
+	if q == 0 {
+		q = DefaultPartitions
+	}
+	m := ring.Found(cluster, key, n.opts.foundingN(), q, n.member())
+	if err := n.store.SetMeta(metaMap, m.Append(nil)); err != nil {
+		return err
+	}
+	return n.install(m)
+}
+
+// member is this node as the ring map lists it.
+func (n *Node) member() ring.Member {
+	return ring.Member{ID: n.id.Node, Name: n.opts.Name, Client: n.opts.Announce, Peer: n.opts.AnnouncePeer, Zone: n.opts.Zone, Weight: n.opts.Weight}
+}

@@ -1,0 +1,81 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics is the node's own registry: several nodes may live in one process. Every number is read from Status when it
+// is asked for, so the hot path pays nothing.
+type metrics struct {
+	registry *prometheus.Registry
+	node     *Node
+	rows     []metric
+}
+
+type metric struct {
+	desc *prometheus.Desc
+	kind prometheus.ValueType
+	read func(*Status) float64
+}
+
+func newMetrics(n *Node) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry(), node: n}
+	gauge := func(name, help string, read func(*Status) float64) { m.add(prometheus.GaugeValue, name, help, read) }
+	count := func(name, help string, read func(*Status) float64) { m.add(prometheus.CounterValue, name, help, read) }
+
+	gauge("ring_epoch", "Epoch of the ring map.", func(s *Status) float64 { return float64(s.Epoch) })
+	gauge("ring_members", "Members of the ring map.", func(s *Status) float64 { return float64(s.Members) })
+	gauge("ring_live", "Members that answer this node, itself included.", func(s *Status) float64 { return float64(s.Live) })
+	gauge("ring_replicas", "Partition replicas of this node.", func(s *Status) float64 { return float64(s.Replicas) })
+	gauge("ring_replicas_whole", "Partition replicas of this node that may answer a read by themselves.", func(s *Status) float64 { return float64(s.ReplicasWhole) })
+	gauge("clock_off", "1 when this machine's clock is too far from most members'.", func(s *Status) float64 { return oneIf(s.ClockOff) })
+	gauge("keys", "Live keys of this node's replicas.", func(s *Status) float64 { return float64(s.OwnKeys) })
+	gauge("rows", "Rows kept, tombstones included.", func(s *Status) float64 { return float64(s.Rows) })
+	gauge("tombstones", "Rows that hold only tombstones.", func(s *Status) float64 { return float64(s.Tombstones) })
+	gauge("siblings_keys", "Rows with more than one value.", func(s *Status) float64 { return float64(s.SiblingsKeys) })
+	gauge("siblings_max", "Most values of one row.", func(s *Status) float64 { return float64(s.SiblingsMax) })
+	gauge("disk_bytes", "Bytes of the store's files.", func(s *Status) float64 { return float64(s.DiskBytes) })
+	gauge("operations_pending", "Operations that wait for other nodes.", func(s *Status) float64 { return float64(s.Pending) })
+
+	count("operations_forwarded_total", "Operations sent to a coordinator.", func(s *Status) float64 { return float64(s.Coord.Forwarded) })
+	count("operations_handed_over_total", "Writes that an owner handed to an earlier one.", func(s *Status) float64 { return float64(s.Coord.HandedOver) })
+	count("operations_timed_out_total", "Operations that met their deadline.", func(s *Status) float64 { return float64(s.Coord.Timeouts) })
+	count("writes_read_first_total", "Writes before which a quorum was read.", func(s *Status) float64 { return float64(s.Coord.ReadFirst) })
+	count("sloppy_reads_total", "Reads answered by fewer than R owners.", func(s *Status) float64 { return float64(s.Coord.SloppyReads) })
+	count("read_repairs_total", "Rows changed by another owner's answer to a read.", func(s *Status) float64 { return float64(s.Coord.ReadRepairs) })
+	count("conflicts_seen_total", "Writes that met a live value which their context did not cover.", func(s *Status) float64 { return float64(s.Coord.Conflicts) })
+	count("two_values_total", "Alarm: one dot with two values.", func(s *Status) float64 { return float64(s.Coord.TwoValues + s.Pull.TwoValues) })
+	count("unreadable_rows_total", "Rows whose bytes were damaged.", func(s *Status) float64 { return float64(s.Coord.Unreadable + s.Pull.Unreadable) })
+	count("pulls_total", "Questions to other owners what this node lacks.", func(s *Status) float64 { return float64(s.Pull.Pulls) })
+	count("pulled_keys_total", "Rows changed by a pull.", func(s *Status) float64 { return float64(s.Pull.KeysTaken) })
+
+	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) add(kind prometheus.ValueType, name, help string, read func(*Status) float64) {
+	m.rows = append(m.rows, metric{prometheus.NewDesc("shoal_"+name, help, nil, nil), kind, read})
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, r := range m.rows {
+		ch <- r.desc
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	st := m.node.Status()
+	for _, r := range m.rows {
+		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.read(&st))
+	}
+}
+
+func oneIf(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

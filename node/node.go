@@ -1,0 +1,289 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"shoal/antientropy"
+	"shoal/console"
+	"shoal/coord"
+	"shoal/engine"
+	"shoal/resp"
+	"shoal/ring"
+	"shoal/ring/gossip"
+	"shoal/wire"
+	"shoal/wire/tcp"
+)
+
+// Node is one running member. Make it with Start and end it with Close.
+type Node struct {
+	opts  Options
+	world World
+	log   *slog.Logger
+	id    identity
+
+	store     store
+	transport *tcp.Transport
+	server    *resp.Server
+	clients   net.Listener
+	console   *console.Server
+	metrics   *metrics
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	ready  chan struct{} // closed when the node has a map
+	failed chan error    // receives why the node cannot go on
+
+	shown atomic.Pointer[ring.Map] // the map as others are told it, with the addresses that gossip knows
+
+	mu struct { // held for the execution of a tick, never across a wait for anything but the disk
+		sync.Mutex
+		ticking  bool // somebody will end the tick
+		closed   bool
+		ring     *ring.Map
+		coord    *coord.Machine
+		puller   *antientropy.Puller
+		agree    *ring.Agreement
+		vectors  map[uint64]*vector
+		token    uint64
+		items    []wire.Item // scratch of decoding
+		outbox   []antientropy.Out
+		byPeer   []coord.Outbox // scratch of sending
+		frame    []byte         // scratch of encoding
+		gossip   *gossip.Gossip
+		up       map[ring.NodeID]bool
+		gossiped map[ring.NodeID]gossip.Meta
+		skew     skew
+		surveys  map[uint64]*survey
+		asked    map[ring.NodeID]int64 // when a peer was last asked for its map, unix ms
+		redial   bool                  // addresses changed: tell the transport outside of the lock
+	}
+}
+
+// Start opens the folder and the listeners and begins to run. A node that joins is ready later: see Ready.
+func Start(opts Options, world World) (*Node, error) {
+	if err := opts.fill(); err != nil {
+		return nil, err
+	}
+	n := &Node{opts: opts, world: world, log: opts.Log.With("node", opts.Name), ready: make(chan struct{}), failed: make(chan error, 1)}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if err := n.start(); err != nil {
+		_ = n.Close(context.Background())
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) start() error {
+	if err := n.openStore(); err != nil {
+		return err
+	}
+	m, err := n.recover()
+	if err != nil {
+		return err
+	}
+	n.makeMachines()
+	n.transport = tcp.New(n.transportConfig())
+	if err := n.transport.Start(); err != nil {
+		return fmt.Errorf("peer address %s: %w", n.opts.Peer, err)
+	}
+	if n.clients, err = n.world.Listen(n.opts.Listen); err != nil {
+		return fmt.Errorf("client address %s: %w", n.opts.Listen, err)
+	}
+	n.metrics = newMetrics(n)
+	if err := n.startConsole(); err != nil {
+		return err
+	}
+	n.serveClients()
+	switch {
+	case m != nil:
+		err = n.install(m)
+	case len(n.id.Seeds) == 0:
+		err = n.found()
+	default:
+		n.spawn(n.join)
+	}
+	if err != nil {
+		return err
+	}
+	n.spawn(n.timers)
+	n.spawn(n.syncs)
+	return nil
+}
+
+func (n *Node) spawn(f func()) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		f()
+	}()
+}
+
+func (n *Node) openStore() error {
+	s, err := engine.Open(engine.Options{
+		Dir: n.opts.Dir, FS: n.world.FS, Durability: n.opts.Durability,
+		Now:         n.now,
+		Random:      func() uint32 { return uint32(n.world.Random()) },
+		MachineBoot: n.world.MachineBoot,
+		CacheBytes:  n.opts.CacheBytes,
+		Log:         n.log,
+		OnFatal:     n.opts.OnFatal,
+	})
+	if err != nil {
+		return err
+	}
+	n.store = store{
+		Store: s, log: n.log,
+		renewed:     func(p ring.Partition) { n.mu.puller.Renewed(n.now(), p) },
+		partitionOf: func(s ring.Slot) ring.Partition { return n.mu.ring.PartitionOfSlot(s) },
+	}
+	return nil
+}
+
+func (n *Node) makeMachines() {
+	n.mu.puller = antientropy.New(antientropy.Config{
+		Self: n.id.Node, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
+		MaxEntries: 512, MaxBytes: 1 << 20, MaxAsked: 64,
+	}, n.store)
+	n.mu.coord = coord.New(coord.Config{
+		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
+		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
+		SiblingMax: n.opts.SiblingMax, MaxPending: maxPending,
+	}, n.store, n.mu.puller.Whole)
+	n.mu.agree = ring.NewAgreement(n.id.Node, nil, n.id.acceptor, n.world.Random())
+	n.mu.vectors = map[uint64]*vector{}
+	n.mu.up = map[ring.NodeID]bool{}
+	n.mu.gossiped = map[ring.NodeID]gossip.Meta{}
+	n.mu.surveys = map[uint64]*survey{}
+	n.mu.asked = map[ring.NodeID]int64{}
+	n.mu.skew.offset = map[ring.NodeID]int64{}
+}
+
+func (n *Node) now() int64 { return n.world.Now().UnixMilli() }
+
+// Ready is closed once the node has a ring map and serves data.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
+
+// Failed receives the reason when the node cannot go on, for instance because its join was refused.
+func (n *Node) Failed() <-chan error { return n.failed }
+
+func (n *Node) fail(err error) {
+	select {
+	case n.failed <- err:
+	default:
+	}
+}
+
+// timers drives everything that waits for time to pass.
+func (n *Node) timers() {
+	t := time.NewTicker(tickEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C:
+		}
+		n.tick(func(now int64) {
+			n.mu.coord.Tick(now)
+			n.mu.puller.Tick(now)
+			n.perform(n.mu.agree.Tick(now))
+			n.judgeClock(now)
+			n.maintain()
+		})
+		n.redial()
+	}
+}
+
+// maintain does the engine's background work in small pieces, and notes when a lost tail has been made good.
+func (n *Node) maintain() {
+	if _, err := n.store.Maintain(maintainRows); err != nil {
+		n.log.Error("background work of the store failed", "err", err)
+	}
+	if !n.store.TailMayBeLost() || n.mu.ring == nil {
+		return
+	}
+	if whole, all := n.mu.puller.WholeCount(); whole == all {
+		if err := n.store.TailRestored(); err != nil {
+			n.fatal(err)
+		}
+	}
+}
+
+// syncs fsyncs what was written each second. With `no` it does so every few seconds, for what other nodes are told
+// about durable clocks.
+func (n *Node) syncs() {
+	if n.opts.Durability == engine.Always {
+		return
+	}
+	every := time.Second
+	if n.opts.Durability == engine.No {
+		every = 5 * time.Second
+	}
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.ctx.Done():
+			return
+		case <-t.C:
+			if err := n.store.Sync(); err != nil && n.ctx.Err() == nil {
+				n.fatal(err)
+			}
+		}
+	}
+}
+
+// fatal: the disk does not keep what it was given. Going on could acknowledge what is not there.
+func (n *Node) fatal(err error) {
+	n.log.Error("the disk failed: stopping", "err", err)
+	if n.opts.OnFatal != nil {
+		n.opts.OnFatal(err)
+	}
+	n.fail(fmt.Errorf("the disk failed: %w", err))
+}
+
+// Close drains and stops: no new clients, running vectors end, then connections and folder are closed. ctx bounds the
+// drain.
+func (n *Node) Close(ctx context.Context) error {
+	var errs []error
+	if n.server != nil {
+		errs = append(errs, n.server.Close(ctx))
+	}
+	n.cancel()
+	if n.console != nil {
+		errs = append(errs, n.console.Close())
+	}
+	n.mu.Lock()
+	g := n.mu.gossip
+	n.mu.gossip = nil
+	n.mu.Unlock()
+	if g != nil {
+		errs = append(errs, g.Close())
+	}
+	if n.transport != nil {
+		n.transport.Close()
+	}
+	n.wg.Wait()
+	n.mu.Lock()
+	n.mu.closed = true
+	for _, v := range n.mu.vectors {
+		v.abandon()
+	}
+	n.mu.vectors = nil
+	n.mu.Unlock()
+	if n.store.Store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	if n.clients != nil {
+		_ = n.clients.Close()
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,221 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"net"
+
+	"shoal/antientropy"
+	"shoal/ring"
+	"shoal/ring/gossip"
+	"shoal/wire"
+	"shoal/wire/tcp"
+)
+
+func outItem(to ring.NodeID, it wire.Item) antientropy.Out { return antientropy.Out{To: to, Item: it} }
+
+func (n *Node) transportConfig() tcp.Config {
+	return tcp.Config{
+		Listen:     func() (net.Listener, error) { return n.world.Listen(n.opts.Peer) },
+		Dial:       n.world.Dial,
+		Self:       n.hello,
+		Secret:     n.opts.Secret,
+		IsLoopback: n.world.IsLoopback,
+		Log:        n.log,
+		OnFrame:    n.onFrame,
+		OnUp:       n.onUp,
+		OnDown:     n.onDown,
+		OnStranger: n.onStranger,
+		OnGossip:   n.onGossip,
+	}
+}
+
+func (n *Node) hello() tcp.Identity {
+	id := tcp.Identity{Node: n.id.Node, Incarnation: uint64(n.store.Incarnation()), Version: wire.ProtocolVersion}
+	if m := n.shown.Load(); m != nil {
+		id.Cluster = m.Cluster
+	}
+	return id
+}
+
+func (n *Node) onUp(peer ring.NodeID, incarnation uint64) {
+	n.log.Info("peer up", "peer", n.nameOf(peer))
+	n.tick(func(now int64) {
+		n.mu.up[peer] = true
+		n.mu.coord.Up(peer)
+		n.mu.puller.Up(now, peer)
+		n.send(peer, wire.Item{Kind: wire.ItemMap}) // whoever is behind hears it at once, and skew is measured
+	})
+}
+
+func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
+	if n.ctx.Err() == nil {
+		n.log.Info("peer down", "peer", n.nameOf(peer), "cause", cause)
+	}
+	n.tick(func(now int64) {
+		n.mu.up[peer] = false
+		delete(n.mu.skew.offset, peer)
+		n.mu.coord.Down(now, peer)
+		n.mu.puller.Down(now, peer)
+	})
+}
+
+// onFrame takes in a peer's frame. The machines keep the bytes of what waits, so the frame is copied once.
+func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
+	frame = bytes.Clone(frame)
+	n.tick(func(now int64) {
+		h, items, err := wire.DecodeFrame(frame, n.mu.items)
+		n.mu.items = items[:0]
+		if err != nil {
+			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", from, "err", err)
+			return
+		}
+		n.heard(now, from, h)
+		n.mu.coord.Step(now, from, items)
+		n.mu.puller.Step(now, from, items)
+		for i := range items {
+			n.onItem(now, from, &items[i])
+		}
+		clear(items)
+	})
+}
+
+// heard looks at what every frame says of its sender: its map's epoch and its clock.
+func (n *Node) heard(now int64, from ring.NodeID, h wire.Header) {
+	n.mu.skew.offset[from] = int64(h.HLC>>16) - now
+	n.mu.coord.PassOver(from, h.Capabilities&wire.CapPassOver != 0)
+	if n.mu.ring != nil && h.Epoch > n.mu.ring.Epoch && now-n.mu.asked[from] > 100 {
+		n.mu.asked[from] = now
+		n.send(from, wire.Item{Kind: wire.ItemMap})
+	}
+}
+
+// onItem handles what concerns neither data nor replicas.
+func (n *Node) onItem(now int64, from ring.NodeID, it *wire.Item) {
+	switch it.Kind {
+	case wire.ItemMap:
+		n.onMap(from, it.Blob)
+	case wire.ItemAgree:
+		if msg, err := ring.DecodeAgreeMsg(it.Blob); err == nil {
+			n.perform(n.mu.agree.Step(now, from, msg))
+		} else {
+			n.log.Error("a message of the map agreement cannot be read", "peer", from, "err", err)
+		}
+	case wire.ItemSurvey:
+		n.onSurvey(now, from, it)
+	case wire.ItemSurveyed:
+		n.onSurveyed(from, it)
+	}
+}
+
+// nameOf is a node's name, or its id when the map does not know it.
+func (n *Node) nameOf(id ring.NodeID) string {
+	if m := n.shown.Load(); m != nil {
+		if x, ok := m.Member(id); ok {
+			return x.Name
+		}
+	}
+	return id.Hex()
+}
+
+func (n *Node) onGossip(c net.Conn) {
+	n.mu.Lock()
+	g := n.mu.gossip
+	n.mu.Unlock()
+	if g == nil {
+		_ = c.Close()
+		return
+	}
+	g.AcceptStream(c)
+}
+
+// startGossip begins to gossip once there is a map, whose cluster id separates clusters.
+func (n *Node) startGossip(m *ring.Map) error {
+	packet, err := n.world.ListenPacket(n.opts.Peer)
+	if err != nil {
+		return err
+	}
+	g, err := gossip.Start(gossip.Config{
+		Self:      n.id.Node,
+		Meta:      gossip.Meta{Name: n.opts.Name, Client: n.opts.Announce, Peer: n.opts.AnnouncePeer},
+		Advertise: n.opts.AnnouncePeer,
+		Cluster:   m.Cluster,
+		Secret:    n.opts.Secret,
+		Packet:    packet,
+		DialStream: func(ctx context.Context, addr string) (net.Conn, error) {
+			return n.transport.DialGossip(ctx, addr)
+		},
+		Seeds:      n.seeds,
+		IsLoopback: n.world.IsLoopback,
+		Log:        n.log,
+		OnAlive:    n.onAlive,
+	})
+	if err != nil {
+		return err
+	}
+	n.mu.Lock()
+	n.mu.gossip = g
+	n.mu.Unlock()
+	return nil
+}
+
+// seeds are the addresses gossip tries for ever: of the map's members and those given by the operator.
+func (n *Node) seeds() []string {
+	out := append([]string(nil), n.id.Seeds...)
+	if m := n.shown.Load(); m != nil {
+		for _, x := range m.Members {
+			if x.ID != n.id.Node {
+				out = append(out, x.Peer)
+			}
+		}
+	}
+	return out
+}
+
+// onAlive learns where a member is reached today: its addresses may have changed since the map was made.
+func (n *Node) onAlive(id ring.NodeID, meta gossip.Meta) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.mu.gossiped[id] != meta {
+		n.mu.gossiped[id] = meta
+		n.show()
+	}
+}
+
+// show publishes the map with the addresses of today. The lock is held.
+func (n *Node) show() {
+	if n.mu.ring == nil {
+		return
+	}
+	m := *n.mu.ring
+	m.Members = append([]ring.Member(nil), m.Members...)
+	for i := range m.Members {
+		x := &m.Members[i]
+		if meta, ok := n.mu.gossiped[x.ID]; ok && meta.Name == x.Name && meta.Client != "" && meta.Peer != "" {
+			x.Client, x.Peer = meta.Client, meta.Peer
+		}
+		if x.ID == n.id.Node {
+			x.Client, x.Peer = n.opts.Announce, n.opts.AnnouncePeer
+		}
+	}
+	n.shown.Store(&m)
+	n.mu.redial = true
+}
+
+// redial gives the transport the members' addresses when they changed.
+func (n *Node) redial() {
+	n.mu.Lock()
+	due := n.mu.redial
+	n.mu.redial = false
+	n.mu.Unlock()
+	if !due {
+		return
+	}
+	var peers []tcp.Peer
+	for _, x := range n.shown.Load().Members {
+		if x.ID != n.id.Node {
+			peers = append(peers, tcp.Peer{ID: x.ID, Addr: x.Peer})
+		}
+	}
+	n.transport.SetPeers(peers)
+}

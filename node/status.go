@@ -1,0 +1,90 @@
+package node
+
+import (
+	"shoal/antientropy"
+	"shoal/coord"
+	"shoal/ring"
+)
+
+// Status is a node as its operator sees it: /status.json, INFO and the metrics are made from it.
+type Status struct {
+	Name, ID    string
+	Ready       bool
+	Cluster     string `json:",omitempty"`
+	Incarnation uint64
+	Epoch       uint64
+	N, R, W     int
+	Partitions  int
+	Members     int
+	Live        int // members that answer this node, itself included
+	ClockOff    bool
+
+	Replicas      int // partition replicas of this node
+	ReplicasWhole int // ... that may answer a read by themselves
+
+	OwnKeys      int64 // live keys of this node's replicas
+	Rows         int64
+	Tombstones   int64
+	SiblingsKeys int64
+	SiblingsMax  int64
+	DiskBytes    int64
+	Pending      int // operations that wait for other nodes
+
+	Coord coord.Stats
+	Pull  antientropy.Stats
+	Peers []PeerStatus `json:",omitempty"`
+}
+
+// PeerStatus is another member as this node sees it.
+type PeerStatus struct {
+	Name, ID, Client, Peer string
+	Zone                   string `json:",omitempty"`
+	Up                     bool
+	ClockOffsetMs          int64
+}
+
+// Status reads the node's state.
+func (n *Node) Status() Status {
+	shown := n.shown.Load()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	st := Status{
+		Name: n.opts.Name, ID: n.id.Node.Hex(), Ready: shown != nil,
+		Incarnation: uint64(n.store.Incarnation()),
+		R:           n.opts.R, W: n.opts.W,
+		ClockOff: n.mu.skew.off,
+		Pending:  n.mu.coord.Pending(),
+		Coord:    n.mu.coord.Stats, Pull: n.mu.puller.Stats,
+	}
+	es := n.store.Stats()
+	st.Rows, st.Tombstones, st.SiblingsKeys, st.SiblingsMax, st.DiskBytes = es.Rows, es.Tombstones, es.SiblingsKeys, es.SiblingsMax, es.DiskBytes
+	if n.mu.closed || shown == nil {
+		return st
+	}
+	st.OwnKeys = n.ownKeys(n.now())
+	st.Cluster, st.Epoch, st.N, st.Partitions, st.Members = hex(shown.Cluster), shown.Epoch, shown.N, shown.Q, len(shown.Members)
+	st.ReplicasWhole, st.Replicas = n.mu.puller.WholeCount()
+	st.Live = 1
+	for _, m := range shown.Members {
+		if m.ID == n.id.Node {
+			continue
+		}
+		if n.mu.up[m.ID] {
+			st.Live++
+		}
+		st.Peers = append(st.Peers, PeerStatus{
+			Name: m.Name, ID: m.ID.Hex(), Client: m.Client, Peer: m.Peer, Zone: m.Zone,
+			Up: n.mu.up[m.ID], ClockOffsetMs: n.mu.skew.offset[m.ID],
+		})
+	}
+	return st
+}
+
+func hex(id ring.ClusterID) string {
+	const digits = "0123456789abcdef"
+	out := make([]byte, 0, 2*len(id))
+	for _, b := range id {
+		out = append(out, digits[b>>4], digits[b&15])
+	}
+	return string(out)
+}

@@ -1,0 +1,42 @@
+package node
+
+import (
+	"log/slog"
+
+	"shoal/causal"
+	"shoal/engine"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// store shows the engine to the machines: coord.Store and antientropy.Store.
+type store struct {
+	*engine.Store
+	log         *slog.Logger
+	renewed     func(ring.Partition)
+	partitionOf func(ring.Slot) ring.Partition
+}
+
+func (s store) CountSlot(slot ring.Slot, now int64) int64 {
+	keys, err := s.Store.CountSlot(s.partitionOf(slot), slot, now)
+	if err != nil {
+		s.log.Error("rows of a slot cannot be read: they are not counted", "slot", slot, "err", err)
+	}
+	return keys
+}
+
+func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) {
+	err := s.Store.Log(p, lacks, 0, func(e engine.LogEntry) bool { return fn(wire.LogEntry(e)) })
+	if err != nil {
+		s.log.Error("the log of a partition cannot be read", "partition", p, "err", err)
+	}
+}
+
+func (s store) Renew(p ring.Partition) error {
+	s.log.Error("a damaged row was found: the partition's replica begins a new life", "partition", p)
+	if err := s.Store.Renew(p); err != nil {
+		return err
+	}
+	s.renewed(p)
+	return nil
+}

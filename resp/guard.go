@@ -1,0 +1,322 @@
+package resp
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// trigger is all that redcon's parser ever sees: one whole, constant command per batch. It is 16 bytes long so that it
+// always ends where redcon's 4096-byte buffer does, and that buffer never grows.
+const trigger = "*1\r\n$6\r\nVECTOR\r\n"
+
+// Sizes of the query buffer in bytes.
+const (
+	queryFirst  = 4 << 10  // of a new or idle connection
+	queryUsual  = 64 << 10 // kept between batches; a pipeline is taken in pieces of this size
+	queryMost   = 1 << 31  // whatever the settings say, so that a span fits its 32 bits
+	queryLeast  = 1 << 20  // likewise
+	writeChunk  = 256 << 10
+	lingerBytes = 1 << 20
+	lingerTime  = 500 * time.Millisecond
+)
+
+var (
+	errDraining  = errors.New("resp: server is closing")
+	errReadPanic = errors.New("resp: the request parser panicked")
+)
+
+// guard stands between the socket and redcon. Its Read frames requests and answers with the trigger when at least one
+// is complete; redcon's handler then takes them with take. All methods but Close and drain belong to the connection's
+// goroutine.
+type guard struct {
+	net.Conn
+	conn   *Conn
+	parser parser
+	args   [][]byte // of the batch, reused
+
+	triggered bool      // a batch was announced and not yet taken
+	closing   bool      // read nothing more
+	lingers   bool      // let the client read the last reply before the socket goes
+	quiet     int       // batches in a row that used little of a grown buffer
+	started   time.Time // when waiting for the rest of a begun command began, zero: none is begun
+	armed     time.Time // the read deadline that is set
+	writeBy   time.Time // the write deadline that is set
+
+	draining atomic.Bool
+	closed   atomic.Bool
+}
+
+// batch is what the guard found: commands, then perhaps the protocol error that follows them. Arguments point into the
+// guard's buffer and stay valid until the next Read.
+type batch struct {
+	args [][]byte
+	ends []int
+	err  string
+	size int // bytes in the query buffer
+	room int // bytes it could hold
+}
+
+// command returns the arguments of the i-th command, at least one.
+func (b *batch) command(i int) [][]byte {
+	from := 0
+	if i > 0 {
+		from = b.ends[i-1]
+	}
+	return b.args[from:b.ends[i]:b.ends[i]]
+}
+
+// Read blocks until a batch is complete and then writes the trigger into dst.
+func (g *guard) Read(dst []byte) (n int, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			g.conn.srv.opts.Log.Error("client connection closed: reading panicked", "client", g.conn.remote, "panic", p)
+			n, err = 0, errReadPanic
+		}
+	}()
+	if len(dst) < len(trigger) {
+		return 0, io.ErrShortBuffer
+	}
+	if g.triggered { // a handler that did not take its batch would otherwise see it for ever
+		return 0, errReadPanic
+	}
+	if err := g.nextBatch(); err != nil {
+		return 0, err
+	}
+	g.triggered = true
+	return copy(dst, trigger), nil
+}
+
+// nextBatch frames and reads until there is something to run.
+func (g *guard) nextBatch() error {
+	g.parser.drop()
+	for {
+		if g.closing {
+			if g.lingers {
+				g.linger()
+			}
+			return io.EOF
+		}
+		if g.draining.Load() || g.closed.Load() {
+			return errDraining
+		}
+		g.parser.parse(g.limits())
+		if len(g.parser.ends) > 0 || g.parser.err != "" {
+			g.started = time.Time{}
+			return nil
+		}
+		if err := g.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+func (g *guard) limits() limits {
+	return limits{maxBulk: g.conn.Settings().MaxBulk.Load(), noAuth: !g.conn.Authenticated()}
+}
+
+// take hands over the announced batch.
+func (g *guard) take() batch {
+	g.triggered = false
+	p := &g.parser
+	n := 0
+	if len(p.ends) > 0 {
+		n = p.ends[len(p.ends)-1]
+	}
+	if cap(g.args) > 2*batchArgs && n < batchArgs {
+		g.args = nil
+	}
+	g.args = g.args[:0]
+	for _, s := range p.args[:n] {
+		g.args = append(g.args, p.buf[s.from:s.to:s.to])
+	}
+	return batch{args: g.args, ends: p.ends, err: p.err, size: len(p.buf), room: cap(p.buf)}
+}
+
+// fill reads once, after making room.
+func (g *guard) fill() error {
+	if !g.makeRoom() {
+		g.parser.err = protoTooMuch
+		return nil
+	}
+	if err := g.armRead(); err != nil {
+		return err
+	}
+	buf := g.parser.buf
+	n, err := g.Conn.Read(buf[len(buf):cap(buf)])
+	if n <= 0 {
+		if err == nil {
+			err = io.ErrNoProgress
+		}
+		return err
+	}
+	g.parser.buf = buf[:len(buf)+n]
+	g.conn.bytesIn.Add(int64(n))
+	g.conn.srv.stats.BytesIn.Add(int64(n))
+	return nil
+}
+
+// makeRoom gives the buffer room for more, moving or doubling it: it never grows beyond twice what has arrived. It
+// reports false when the limit is reached.
+func (g *guard) makeRoom() bool {
+	p := &g.parser
+	held := len(p.buf) - p.start
+	if held == 0 {
+		g.rest()
+		return true
+	}
+	if p.start >= cap(p.buf)/2 {
+		p.compact(p.buf)
+	}
+	if len(p.buf) < cap(p.buf) {
+		return true
+	}
+	most := int(min(max(g.conn.Settings().QueryBuffer.Load(), queryLeast), queryMost))
+	if held >= most {
+		return false
+	}
+	size := 2 * cap(p.buf)
+	if p.bulk >= 0 { // the end of the argument is known: go no further than a little beyond it
+		size = min(size, max(p.pos-p.start+p.bulk+2+queryFirst, held+queryFirst))
+	}
+	p.compact(make([]byte, 0, min(size, most)))
+	return true
+}
+
+// rest prepares an empty buffer for the next request: grown when the last read filled it, given back when it is
+// larger than usual or has been mostly unused for a while.
+func (g *guard) rest() {
+	p := &g.parser
+	used, size := len(p.buf), cap(p.buf)
+	g.quiet++
+	switch {
+	case used > size/4:
+		g.quiet = 0
+	case g.quiet < 64:
+	default:
+		g.quiet, size = 0, max(queryFirst, size/4)
+	}
+	if used == size {
+		size *= 4
+	}
+	size = min(max(size, queryFirst), queryUsual)
+	into := p.buf
+	if size != cap(into) {
+		into = make([]byte, 0, size)
+	}
+	p.compact(into)
+}
+
+// armRead sets the deadline for the next read, if it is not the one already set.
+func (g *guard) armRead() error {
+	by := g.readDeadline()
+	if !by.Equal(g.armed) {
+		if err := g.Conn.SetReadDeadline(by); err != nil {
+			return err
+		}
+		g.armed = by
+	}
+	if g.draining.Load() { // set before drain's own deadline, which the line above may just have replaced
+		return errDraining
+	}
+	return nil
+}
+
+// readDeadline: a begun command has ReadTimeout and a second more for each 64 KiB of it that arrived; an idle client
+// has what the timeout setting says; an unauthenticated one has AuthTimeout from the start.
+func (g *guard) readDeadline() time.Time {
+	o := &g.conn.srv.opts
+	var by time.Time
+	if held := len(g.parser.buf) - g.parser.start; held > 0 {
+		if g.started.IsZero() {
+			g.started = o.Now()
+		}
+		by = g.started.Add(o.ReadTimeout + time.Duration(held>>16)*time.Second)
+	} else {
+		g.started = time.Time{}
+		if s := o.Settings.IdleTimeout.Load(); s > 0 {
+			by = o.Now().Add(time.Duration(s) * time.Second)
+		}
+	}
+	if !g.conn.Authenticated() {
+		if auth := g.conn.created.Add(o.AuthTimeout); by.IsZero() || auth.Before(by) {
+			by = auth
+		}
+	}
+	return by
+}
+
+// send writes all of b in pieces, each with its own deadline: a client that takes nothing is cut off, a slow one is
+// not.
+func (g *guard) send(b []byte) error {
+	for len(b) > 0 {
+		piece := b[:min(len(b), writeChunk)]
+		if err := g.armWrite(); err != nil {
+			return err
+		}
+		n, err := g.Conn.Write(piece)
+		g.conn.bytesOut.Add(int64(n))
+		g.conn.srv.stats.BytesOut.Add(int64(n))
+		if err != nil {
+			return err
+		}
+		b = b[len(piece):]
+	}
+	return nil
+}
+
+// armWrite leaves at least WriteTimeout for the next write. Deadlines are set half a timeout ahead, so that a busy
+// connection does it seldom.
+func (g *guard) armWrite() error {
+	o := &g.conn.srv.opts
+	now := o.Now()
+	if g.writeBy.Sub(now) >= o.WriteTimeout {
+		return nil
+	}
+	g.writeBy = now.Add(o.WriteTimeout + o.WriteTimeout/2)
+	return g.Conn.SetWriteDeadline(g.writeBy)
+}
+
+// linger ends a connection that was sent an error while more of its bytes may be on the way. Closing at once would
+// make the system answer those with a reset, and the reset may overtake the error.
+func (g *guard) linger() {
+	half, ok := g.Conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	if g.Conn.SetReadDeadline(g.conn.srv.opts.Now().Add(lingerTime)) != nil || g.draining.Load() {
+		return
+	}
+	sink := make([]byte, queryFirst)
+	for left := lingerBytes; left > 0; {
+		n, err := g.Conn.Read(sink)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// Write is redcon's way out. Replies do not take it (see send); redcon itself only flushes nothing.
+func (g *guard) Write(b []byte) (int, error) {
+	if err := g.send(b); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Close ends the connection. It may be called from any goroutine and more than once.
+func (g *guard) Close() error {
+	if g.closed.Swap(true) {
+		return nil
+	}
+	return g.Conn.Close()
+}
+
+// drain makes the connection end after the batch it is running: it wakes a waiting read and allows no new one.
+func (g *guard) drain() {
+	g.draining.Store(true)
+	g.Conn.SetReadDeadline(time.Unix(1, 0))
+}

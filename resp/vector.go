@@ -1,0 +1,227 @@
+package resp
+
+import (
+	"sync"
+
+	"shoal/wire"
+)
+
+// Bounds of one Backend.Exec call and of what one command may hold.
+const (
+	vectorOps      = 1024      // operations
+	vectorArgBytes = 1 << 20   // keys and values sent along, bytes; a single operation may be larger
+	vectorReplies  = 1 << 20   // values coming back, bytes: aimed at, see readCap
+	readCapFirst   = 4         // value-returning operations of a connection's first vector
+	readCapMost    = 256       // and of any
+	commandReplies = 256 << 20 // values held for one command whose keys need several vectors, bytes
+)
+
+// Vector gathers the operations of a batch of commands and runs them in as few Backend.Exec calls as order and memory
+// allow: an operation on a key that is already in the running vector starts the next one.
+//
+// The size of values is known only when they are there. A vector therefore holds few value-returning operations at
+// first (readCap), more while the values that come back are small, fewer as soon as they are not.
+type Vector struct {
+	conn    *Conn
+	ops     []wire.Op
+	res     []wire.Result
+	pending []pending // commands not answered yet, in order
+	done    int       // ops[:done] have their results
+	keys    keySet    // keys of ops[done:], as far as placed
+	reads   int       // value-returning operations among them
+	bytes   int       // argument bytes among them
+	held    int       // reply bytes held for the first pending command
+}
+
+// pending is a command that waits for its reply's turn.
+type pending struct {
+	cmd   *Command
+	reply Reply
+	err   string // answered instead of reply when not ""
+	first int    // its operations are ops[first:last]
+	last  int
+}
+
+var vectorPool = sync.Pool{New: func() any { return new(Vector) }}
+
+// Add appends an operation of the command being planned. Key, Value and Context may point into the arguments.
+func (v *Vector) Add(op wire.Op) { v.ops = append(v.ops, op) }
+
+// plan runs a command's Plan and places its operations.
+func (v *Vector) plan(cmd *Command, args [][]byte) {
+	first := len(v.ops)
+	reply, errText := cmd.Plan(v.conn, args, v)
+	if errText != "" {
+		clear(v.ops[first:])
+		v.ops = v.ops[:first]
+		v.fail(cmd, errText)
+		return
+	}
+	v.pending = append(v.pending, pending{cmd: cmd, reply: reply, first: first, last: len(v.ops)})
+	v.place(first)
+}
+
+// fail queues an error reply at its place.
+func (v *Vector) fail(cmd *Command, errText string) {
+	v.pending = append(v.pending, pending{cmd: cmd, err: errText, first: len(v.ops), last: len(v.ops)})
+}
+
+// place takes ops[i:] into the running vector and runs it whenever the next one does not fit.
+func (v *Vector) place(i int) {
+	for ; i < len(v.ops); i++ {
+		if i > v.done && !v.fits(i) {
+			i -= v.run(i)
+			if i >= len(v.ops) {
+				return
+			}
+		}
+		op := &v.ops[i]
+		v.keys.add(v.ops, v.done, i)
+		v.bytes += len(op.Key) + len(op.Value)
+		if returnsValue(op.Code) {
+			v.reads++
+		}
+	}
+}
+
+func (v *Vector) fits(i int) bool {
+	op := &v.ops[i]
+	return i-v.done < vectorOps &&
+		v.bytes+len(op.Key)+len(op.Value) <= vectorArgBytes &&
+		!(returnsValue(op.Code) && v.reads >= v.conn.readCap) &&
+		!v.keys.has(v.ops, op.Key)
+}
+
+func returnsValue(c wire.Code) bool { return c == wire.OpGet || c == wire.OpVGet }
+
+// drain runs what is placed and answers every pending command.
+func (v *Vector) drain() {
+	v.run(len(v.ops))
+}
+
+// run executes ops[done:to], answers the commands that are complete with it, and returns by how much the remaining
+// operations moved to the front.
+func (v *Vector) run(to int) int {
+	if to > v.done {
+		v.grow()
+		v.conn.srv.opts.Backend.Exec(v.ops[v.done:to:to], v.res[v.done:to:to])
+		v.learn(v.res[v.done:to])
+		v.done = to
+	}
+	v.keys.clear()
+	v.reads, v.bytes = 0, 0
+	return v.answer()
+}
+
+// grow makes res as long as ops. New results are zero.
+func (v *Vector) grow() {
+	if n := len(v.ops) - len(v.res); n > 0 {
+		v.res = append(v.res, make([]wire.Result, n)...)
+	}
+}
+
+// learn adapts the number of value-returning operations to the size of the values that came.
+func (v *Vector) learn(res []wire.Result) {
+	size := resultBytes(res)
+	v.held += size
+	c := v.conn
+	if v.reads == 0 {
+		return
+	}
+	fit := v.reads * vectorReplies / max(size, 1)
+	if fit < c.readCap {
+		c.readCap = max(1, fit)
+	} else if v.reads >= c.readCap {
+		c.readCap = min(readCapMost, 4*c.readCap, fit)
+	}
+}
+
+func resultBytes(res []wire.Result) int {
+	n := 0
+	for i := range res {
+		n += len(res[i].Value)
+		for j := range res[i].Siblings {
+			n += len(res[i].Siblings[j].Value)
+		}
+	}
+	return n
+}
+
+// answer writes the replies of the commands that have all their results, forgets their operations and returns by how
+// much the rest moved to the front. A write error is left in the Writer; the batch stops for it.
+func (v *Vector) answer() int {
+	w, n := &v.conn.w, 0
+	for ; n < len(v.pending) && v.pending[n].last <= v.done; n++ {
+		v.pending[n].write(w, v.ops, v.res)
+		from, to := v.pending[n].first, v.pending[n].last
+		clear(v.res[min(from, len(v.res)):min(to, len(v.res))])
+	}
+	if n > 0 {
+		v.held = 0
+	}
+	if n < len(v.pending) && v.held > commandReplies {
+		v.refuse(n)
+	}
+	return v.forget(n)
+}
+
+func (p *pending) write(w *Writer, ops []wire.Op, res []wire.Result) {
+	before := w.errors
+	if p.err != "" {
+		w.Error(p.err)
+	} else {
+		p.reply(w, ops[p.first:p.last], res[p.first:p.last])
+	}
+	if w.errors != before && p.cmd != nil {
+		p.cmd.stats.Failed.Add(1)
+	}
+}
+
+// refuse gives up a command whose values have become too many to hold. Only reads return values, so nothing was
+// changed by the operations it skips.
+func (v *Vector) refuse(n int) {
+	p := &v.pending[n]
+	p.err = "ERR the reply of '" + p.cmd.FullName() + "' is larger than 256 MiB: ask for fewer keys at once"
+	clear(v.res[p.first:v.done])
+	clear(v.ops[v.done:])
+	v.ops = v.ops[:v.done]
+	p.last = v.done
+	v.held = 0
+}
+
+// forget drops the first n pending commands with their operations.
+func (v *Vector) forget(n int) int {
+	moved := len(v.ops)
+	if n < len(v.pending) {
+		moved = v.pending[n].first
+	}
+	kept := copy(v.ops, v.ops[moved:])
+	clear(v.ops[kept:])
+	v.ops = v.ops[:kept]
+	have := copy(v.res, v.res[min(moved, len(v.res)):])
+	clear(v.res[have:])
+	v.res = v.res[:have]
+	v.done -= moved
+	rest := copy(v.pending, v.pending[n:])
+	clear(v.pending[rest:])
+	v.pending = v.pending[:rest]
+	for i := range v.pending {
+		v.pending[i].first -= moved
+		v.pending[i].last -= moved
+	}
+	return moved
+}
+
+// release gives the vector back, unless one batch made it unusually large.
+func (v *Vector) release() {
+	if cap(v.ops) > 4*vectorOps || cap(v.pending) > 4*vectorOps {
+		return
+	}
+	clear(v.ops)
+	clear(v.res)
+	clear(v.pending)
+	v.ops, v.res, v.pending = v.ops[:0], v.res[:0], v.pending[:0]
+	v.conn, v.done, v.reads, v.bytes, v.held = nil, 0, 0, 0, 0
+	v.keys.clear()
+	vectorPool.Put(v)
+}

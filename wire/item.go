@@ -1,0 +1,83 @@
+package wire
+
+import (
+	"shoal/causal"
+	"shoal/ring"
+)
+
+// Kind says what an item is.
+type Kind uint8
+
+// The items. Values are part of the peer protocol: append, never renumber.
+const (
+	ItemInvalid   Kind = iota
+	ItemOp             // an operation forwarded to a coordinator: ID, Hop, Deadline, Op
+	ItemResult         // its answer: ID, Result
+	ItemWrite          // a container to take in: ID, Partition, Slot, Key, Life, Row
+	ItemFlush          // a range tombstone to take in: ID, Partition, Life, Dot, Clock
+	ItemAck            // answer to ItemWrite and ItemFlush: ID, FlagRefused, FlagUncovered
+	ItemRead           // what do you hold: ID, Partition, Slot, Key, Digest of what the reader holds
+	ItemRow            // answer to ItemRead: ID, FlagSame or Row, FlagWhole, FlagRefused
+	ItemClockRead      // what have you processed: ID, Partition
+	ItemClock          // its answer: ID, Clock, FlagWhole, FlagRefused
+	ItemPull           // what do I lack: ID, Partition, Life, Clock
+	ItemPulled         // its answer: ID, Partition, Life, Entries, Rows, and with FlagComplete Clock and Horizon
+	ItemMap            // a ring map: Blob; empty: please send yours
+	ItemAgree          // a message of the map agreement: Blob
+	ItemSurvey         // a question between members that node answers: ID, Blob
+	ItemSurveyed       // its answer: ID, Blob
+	itemKinds
+)
+
+// Flags of an item.
+type Flags uint8
+
+// The flags.
+const (
+	FlagSame       Flags = 1 << iota // the answerer holds exactly what Digest says
+	FlagWhole                        // the answerer's replica is whole: its answer counts towards R
+	FlagRefused                      // nothing was done: not an owner here, older map, or not able to
+	FlagUncovered                    // the row held a live dot that the write had not seen
+	FlagComplete                     // nothing that the puller lacked was left out
+	FlagHandedOver                   // an owner hands the operation to the first owner: coordinate it or refuse it
+)
+
+// LogEntry names a dot and the key it belongs to; with Dropped it is a range tombstone and has no key.
+type LogEntry struct {
+	Dot     causal.Dot
+	Slot    ring.Slot
+	Key     []byte
+	Dropped *causal.Clock
+}
+
+// KeyRow is a row by key.
+type KeyRow struct {
+	Slot ring.Slot
+	Key  []byte
+	Row  causal.Container
+}
+
+// Item is one message of a frame. Which fields count depends on Kind. A decoded item aliases the frame's bytes.
+type Item struct {
+	Kind      Kind
+	Flags     Flags
+	Partition ring.Partition
+	Slot      ring.Slot
+	ID        uint64 // of the question; answers repeat it
+	Deadline  int64  // ItemOp: unix ms after which it must not begin; travels in the frame's header
+	Life      causal.Actor
+	Digest    uint64
+	Dot       causal.Dot
+	Key       []byte
+	Op        Op
+	Result    Result
+	Row       causal.Container
+	Clock     *causal.Clock
+	Horizon   causal.Vector
+	Entries   []LogEntry
+	Rows      []KeyRow
+	Blob      []byte
+}
+
+// Has reports whether the flag is set.
+func (it *Item) Has(f Flags) bool { return it.Flags&f != 0 }

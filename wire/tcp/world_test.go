@@ -1,0 +1,175 @@
+package tcp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"shoal/ring"
+	"shoal/test/simnet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var testCluster = ring.ClusterID{1, 2, 3}
+
+// testNode is a Transport that notes what it is told.
+type testNode struct {
+	*Transport
+	id   ring.NodeID
+	addr string
+
+	mu     sync.Mutex
+	events []string // "up 2", "down 2"
+	frames [][]byte
+	causes []error
+	logs   []string
+	got    chan struct{} // fires after each frame
+}
+
+// note takes a log line; only the message and the cause matter to the tests.
+func (n *testNode) Handle(_ context.Context, r slog.Record) error {
+	line := r.Message
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "cause" {
+			line += ": " + a.Value.String()
+		}
+		return true
+	})
+	n.mu.Lock()
+	n.logs = append(n.logs, line)
+	n.mu.Unlock()
+	return nil
+}
+func (n *testNode) Enabled(context.Context, slog.Level) bool { return true }
+func (n *testNode) WithAttrs([]slog.Attr) slog.Handler       { return n }
+func (n *testNode) WithGroup(string) slog.Handler            { return n }
+
+// config returns a Config that notes everything; the network is still to be filled in.
+func (n *testNode) config() Config {
+	return Config{
+		Self: func() Identity {
+			return Identity{Node: n.id, Incarnation: 7, Cluster: testCluster, Version: 1, Capabilities: 5}
+		},
+		Secret: []byte("a secret of the cluster"),
+		Log:    slog.New(n),
+		OnFrame: func(_ ring.NodeID, _ uint64, f []byte) {
+			n.mu.Lock()
+			n.frames = append(n.frames, append([]byte(nil), f...))
+			n.mu.Unlock()
+			select {
+			case n.got <- struct{}{}:
+			default:
+			}
+		},
+		OnUp: func(p ring.NodeID, inc uint64) {
+			n.mu.Lock()
+			n.events = append(n.events, fmt.Sprintf("up %d/%d", uint64(p), inc))
+			n.mu.Unlock()
+		},
+		OnDown: func(p ring.NodeID, inc uint64, cause error) {
+			n.mu.Lock()
+			n.events = append(n.events, fmt.Sprintf("down %d/%d", uint64(p), inc))
+			n.causes = append(n.causes, cause)
+			n.mu.Unlock()
+		},
+	}
+}
+
+func (n *testNode) history() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.events...)
+}
+
+func (n *testNode) received() [][]byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([][]byte(nil), n.frames...)
+}
+
+func (n *testNode) lastCause() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.causes) == 0 {
+		return nil
+	}
+	return n.causes[len(n.causes)-1]
+}
+
+func (n *testNode) logged() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]string(nil), n.logs...)
+}
+
+func host(id ring.NodeID) string { return fmt.Sprintf("10.0.0.%d", uint64(id)) }
+
+// simNode starts a node at 10.0.0.<id>:7000 of an in-memory network. It is closed at the end of the bubble.
+func simNode(t *testing.T, net_ *simnet.Network, id ring.NodeID, change ...func(*Config)) *testNode {
+	t.Helper()
+	n := &testNode{id: id, addr: host(id) + ":7000", got: make(chan struct{}, 1)}
+	cfg := n.config()
+	cfg.Listen = func() (net.Listener, error) { return net_.Host(host(id)).Listen(":7000") }
+	cfg.Dial = net_.Host(host(id)).Dial
+	for _, f := range change {
+		f(&cfg)
+	}
+	n.Transport = New(cfg)
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// realNode starts a node on loopback sockets.
+func realNode(t testing.TB, id ring.NodeID, change ...func(*Config)) *testNode {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &testNode{id: id, addr: ln.Addr().String(), got: make(chan struct{}, 1)}
+	cfg := n.config()
+	cfg.Listen = func() (net.Listener, error) { return ln, nil }
+	var d net.Dialer
+	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+	for _, f := range change {
+		f(&cfg)
+	}
+	n.Transport = New(cfg)
+	if err := n.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.Close)
+	return n
+}
+
+// introduce makes the nodes peers of each other.
+func introduce(nodes ...*testNode) {
+	var peers []Peer
+	for _, n := range nodes {
+		peers = append(peers, Peer{ID: n.id, Addr: n.addr})
+	}
+	for _, n := range nodes {
+		n.SetPeers(peers)
+	}
+}
+
+// eventually waits in real time.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for range 1000 {
+		if f() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("never: %s", what)
+}
