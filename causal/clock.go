@@ -86,7 +86,12 @@ func (c *Clock) Add(d Dot) bool {
 	if !ok {
 		c.entries = slices.Insert(c.entries, i, Entry{Actor: d.Actor})
 	}
-	return c.entries[i].add(d.Seq)
+	e := &c.entries[i]
+	if d.Seq == e.Base+1 && len(e.Above) == 0 { // the usual case
+		e.Base = d.Seq
+		return true
+	}
+	return e.add(d.Seq)
 }
 
 func (e *Entry) add(seq uint64) bool {

@@ -82,7 +82,7 @@ func (r *Replica) Admit(row, in Container) Admitted {
 			out.Uncovered = true
 		}
 	}
-	if row.Empty() && len(kept) == 0 && len(out.Fresh) == 0 && r.Clock.CoversVector(in.Vector) {
+	if row.Empty() && r.Clock.CoversVector(in.Vector) { // then every dot of in was late
 		return out
 	}
 	out.Row = Merge(row, Container{Versions: kept, Vector: in.Vector})

@@ -23,8 +23,9 @@ type state struct {
 func (m *model) last() state { return m.states[len(m.states)-1] }
 
 func (m *model) tick(writes map[string]causal.Dot, marked []causal.Dot) {
-	next := state{newest: map[string]causal.Dot{}, clock: m.last().clock.Clone()}
-	for k, d := range m.last().newest {
+	last := m.last()
+	next := state{newest: map[string]causal.Dot{}, clock: last.clock.Clone()}
+	for k, d := range last.newest {
 		next.newest[k] = d
 	}
 	for k, d := range writes {

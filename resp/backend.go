@@ -9,7 +9,7 @@ import (
 type Backend interface {
 	// Exec runs a vector of operations on distinct keys and blocks until every one has its result in out
 	// (len(out) == len(ops), zeroed). Operations point into the connection's buffers: what outlives the call must be
-	// copied. Results must stay unchanged until the next call of the same connection.
+	// copied. What results point to must never change: it is held until the client has taken the replies.
 	Exec(ops []wire.Op, out []wire.Result)
 
 	// Ready is "" once the node has its map, and until then the text after "-LOADING ".
@@ -23,7 +23,9 @@ type Backend interface {
 	Self() ring.NodeID
 	Live(id ring.NodeID) bool // seems alive, a routing hint
 
-	// Info gives the fields of an INFO section whose numbers the node owns (lower-case section name), nil if none.
+	// Info gives the fields of an INFO section whose numbers the node owns (lower-case section name), nil if none. They
+	// replace this package's fields of the same name and follow the others. Two more names are asked for: "config" gives
+	// what the node owns of CONFIG GET (appendfsync, dir, port and the like), and "clusterinfo" of CLUSTER INFO.
 	Info(section string) []InfoField
 }
 

@@ -78,7 +78,7 @@ func (d *doorListener) failed(err error) error {
 		return net.ErrClosed
 	}
 	d.pause = min(max(2*d.pause, acceptPauseFirst), acceptPauseMost)
-	if now := d.srv.opts.Now(); now.Sub(d.lastLog) >= acceptLogEvery {
+	if now := time.Now(); now.Sub(d.lastLog) >= acceptLogEvery {
 		d.lastLog = now
 		d.srv.opts.Log.Error("cannot accept clients", "error", err, "retry_in", d.pause)
 	}
@@ -127,7 +127,7 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 		local:   nc.LocalAddr().String(),
 		readCap: readCapFirst,
 	}
-	c.guard = &guard{Conn: nc, conn: c}
+	c.guard = &guard{Conn: nc, conn: c, born: time.Now()}
 	c.guard.parser.bulk = -1
 	c.w.sink = c.guard.send
 	c.SetProto(2)
@@ -140,7 +140,7 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 // something might be reset before it reads it, as with Redis.
 func (s *Server) refuse(nc net.Conn, text string) {
 	defer nc.Close()
-	if nc.SetWriteDeadline(s.opts.Now().Add(refuseWithin)) != nil {
+	if nc.SetWriteDeadline(time.Now().Add(refuseWithin)) != nil {
 		return
 	}
 	if _, err := nc.Write([]byte(text)); err != nil {

@@ -41,6 +41,7 @@ type guard struct {
 	closing   bool      // read nothing more
 	lingers   bool      // let the client read the last reply before the socket goes
 	quiet     int       // batches in a row that used little of a grown buffer
+	born      time.Time // deadlines are in the socket's time, whatever clock the commands are given
 	started   time.Time // when waiting for the rest of a begun command began, zero: none is begun
 	armed     time.Time // the read deadline that is set
 	writeBy   time.Time // the write deadline that is set
@@ -231,17 +232,17 @@ func (g *guard) readDeadline() time.Time {
 	var by time.Time
 	if held := len(g.parser.buf) - g.parser.start; held > 0 {
 		if g.started.IsZero() {
-			g.started = o.Now()
+			g.started = time.Now()
 		}
 		by = g.started.Add(o.ReadTimeout + time.Duration(held>>16)*time.Second)
 	} else {
 		g.started = time.Time{}
 		if s := o.Settings.IdleTimeout.Load(); s > 0 {
-			by = o.Now().Add(time.Duration(s) * time.Second)
+			by = time.Now().Add(time.Duration(s) * time.Second)
 		}
 	}
 	if !g.conn.Authenticated() {
-		if auth := g.conn.created.Add(o.AuthTimeout); by.IsZero() || auth.Before(by) {
+		if auth := g.born.Add(o.AuthTimeout); by.IsZero() || auth.Before(by) {
 			by = auth
 		}
 	}
@@ -271,7 +272,7 @@ func (g *guard) send(b []byte) error {
 // connection does it seldom.
 func (g *guard) armWrite() error {
 	o := &g.conn.srv.opts
-	now := o.Now()
+	now := time.Now()
 	if g.writeBy.Sub(now) >= o.WriteTimeout {
 		return nil
 	}
@@ -286,7 +287,7 @@ func (g *guard) linger() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	if g.Conn.SetReadDeadline(g.conn.srv.opts.Now().Add(lingerTime)) != nil || g.draining.Load() {
+	if g.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil || g.draining.Load() {
 		return
 	}
 	sink := make([]byte, queryFirst)

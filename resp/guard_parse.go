@@ -94,9 +94,9 @@ func (p *parser) line(end byte) (at int, ok, tooLong bool) {
 // lengthLine reads the number of a "*n\r\n" or "$n\r\n" line. As in Redis the line ends at the CR, and the byte after
 // it is taken unseen.
 func (p *parser) lengthLine(tooLong string) (at int, ok bool) {
-	for at := p.pos + 2; at < min(len(p.buf), p.pos+8)-1; at++ { // the usual short line, quicker than a search
+	for at := p.pos; at < min(len(p.buf)-1, p.pos+8); at++ { // the usual short line, quicker than a search
 		if p.buf[at] == '\r' {
-			return at, p.buf[p.pos+1] != '\r'
+			return at, true
 		}
 	}
 	at, ok, long := p.line('\r')

@@ -126,8 +126,8 @@ func TestGuardFramesRequests(t *testing.T) {
 
 func TestGuardIsStrictBeforeAuth(t *testing.T) {
 	for data, want := range map[string]string{
-		"*11\r\n":                                    protoMultibulkNoAut,
-		"*10\r\n$16385\r\n":                          protoBulkNoAuth,
+		"*11\r\n":           protoMultibulkNoAut,
+		"*10\r\n$16385\r\n": protoBulkNoAuth,
 		"*1\r\n$16384\r\n" + strings.Repeat("x", 10): "",
 	} {
 		if _, errText := frame(t, []string{data}, true); errText != want {

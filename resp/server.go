@@ -20,7 +20,7 @@ type Options struct {
 	Settings *Settings    // nil: NewSettings()
 	Log      *slog.Logger // nil: discarded
 
-	Now        func() time.Time         // nil: time.Now; must be monotonic enough for deadlines
+	Now        func() time.Time         // nil: time.Now. What commands see; deadlines are in real time
 	IsLoopback func(addr net.Addr) bool // nil: loopback IP addresses and unix sockets
 
 	ReadTimeout  time.Duration // for the rest of a started command, plus a second per 64 KiB of it; 0: 10 s

@@ -1,0 +1,45 @@
+package sim
+
+// Bug names a planted bug. Each is built into the simulated surroundings of the cores (store, frames, configuration),
+// never into the cores, and behaves as the bug would.
+type Bug int
+
+// The planted bugs.
+const (
+	NoBug               Bug = iota
+	ActorReused             // a boot goes on with the actor and seq that the disk has
+	ContextExtended         // told of values it had not seen, a coordinator lets its existing dot cover them
+	LoneVersion             // a write sends its own version and dot instead of the whole container
+	LateMessagesTaken       // rows are merged without asking the clock
+	AnsweredBeforeW         // a write is acknowledged when the coordinator holds it
+	NotWrittenBack          // a read answers before R owners hold what it shows
+	NotMerged               // a read does not look at what other owners answer
+	IncompleteTakenOver     // an answer that left something out carries the clock all the same
+	NotWholeCounts          // a replica that may have lost acknowledged writes counts towards R
+	AcceptorForgets         // the acceptor's promise is not on disk before it is given
+	WholeByNotWhole         // a replica becomes whole by pulling from replicas that are not
+	WholeByBoot             // a kill -9 after a lost tail makes the replica whole
+	FlushByVector           // a flush drops everything up to the highest dots it knows of
+	OldSessions             // frames of a connection that has ended are taken
+	bugs
+)
+
+var bugNames = [bugs]string{
+	"none",
+	"actor reused after a lost tail",
+	"context of an existing dot extended",
+	"lone version sent instead of the container",
+	"late-message rule off",
+	"write answered before W",
+	"read answers before write-back",
+	"read does not merge other owners",
+	"clock taken over from an incomplete answer",
+	"not whole replica counts towards R",
+	"acceptor state not persisted",
+	"whole by pulling from not whole replicas",
+	"whole by kill -9 after a lost tail",
+	"flush drops up to the highest dots",
+	"frames of old sessions taken",
+}
+
+func (b Bug) String() string { return bugNames[b] }
