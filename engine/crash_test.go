@@ -109,7 +109,7 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 	fs := vfs.NewCrashableMem()
 	m := &model{states: []state{{}}}
 	actors := map[causal.Actor]bool{}
-	size, synced := []int{100, 30_000}[seed%2], 0
+	size, synced := []int{100, 6000}[seed%2], 0
 	for boot := range 6 {
 		o := testOptions(fs, 1, durability) // the same clock every time
 		o.Random = rng.Uint32
@@ -153,7 +153,7 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 
 // Crashes in the middle of anything: at the n-th operation on the disk, also during Open and while log files change.
 func TestCrashesAtEveryKindOfMoment(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(24) {
 		rng := rand.New(rand.NewPCG(seed, 78))
 		durability := []Durability{EverySec, Always}[seed%2]
 		disk := vfs.NewCrashableMem()
@@ -178,7 +178,7 @@ func TestCrashesAtEveryKindOfMoment(t *testing.T) {
 			m.states = m.states[:m.stored(t, s, synced)+1]
 			synced = len(m.states) - 1
 			for range 60 {
-				m.randomTick(t, s, rng, 30_000)
+				m.randomTick(t, s, rng, 6000)
 				must(t, s.EndTick())
 				if durability == Always || rng.IntN(10) == 0 {
 					must(t, s.Sync())

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -75,6 +76,9 @@ func (s *Store) open() error {
 	}
 	lock, err := pebble.LockDirectory(s.dir, s.fs)
 	if err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("engine: folder %s cannot be locked: %w", s.opt.Dir, err)
+		}
 		return fmt.Errorf("engine: folder %s is in use by another process (%w)", s.opt.Dir, err)
 	}
 	s.lock = lock
@@ -94,15 +98,15 @@ func (s *Store) open() error {
 	return s.countAll()
 }
 
-func makeDirs(fs vfs.FS, outer, inner string) error {
-	if err := fs.MkdirAll(inner, 0o700); err != nil {
+func makeDirs(disk vfs.FS, outer, inner string) error {
+	if err := disk.MkdirAll(inner, 0o700); err != nil {
 		return err
 	}
-	if err := syncDir(fs, outer); err != nil {
+	if err := syncDir(disk, outer); err != nil {
 		return err
 	}
 	if parent := filepath.Dir(outer); parent != outer {
-		return syncDir(fs, parent)
+		return syncDir(disk, parent)
 	}
 	return nil
 }

@@ -6,17 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/hashicorp/memberlist"
 
 	"shoal/ring"
 	"shoal/test/simnet"
@@ -231,77 +227,6 @@ func TestStrangersAreNotHeard(t *testing.T) {
 	}
 }
 
-// The label keeps clusters apart; should it ever not, what is announced still does.
-func TestDelegateRefuses(t *testing.T) {
-	d := delegate{&Gossip{cfg: Config{Self: 1, Cluster: testCluster}.withDefaults(), view: newView(1)}}
-	node := func(name string, a announcement, ip string) *memberlist.Node {
-		b, err := a.encode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &memberlist.Node{Name: name, Addr: net.ParseIP(ip), Port: 7, Meta: b}
-	}
-	two, foreign := ring.NodeID(2), ring.ClusterID{9}
-	good := announcement{cluster: testCluster, node: two, meta: meta(2)}
-	for _, c := range []struct {
-		name string
-		node *memberlist.Node
-		want error
-	}{
-		{"good", node(two.String(), good, "127.0.0.1"), nil},
-		{"foreign", node(two.String(), announcement{cluster: foreign, node: two}, "127.0.0.1"), errForeign},
-		{"other name", node("n2", good, "127.0.0.1"), errName},
-		{"unheard address", node(two.String(), good, "10.0.0.1"), errAddress},
-		{"damaged", &memberlist.Node{Name: two.String(), Meta: []byte("?")}, ErrMeta},
-	} {
-		if err := d.NotifyAlive(c.node); !errors.Is(err, c.want) {
-			t.Errorf("alive, %s: %v", c.name, err)
-		}
-		wantMerge := c.want
-		if c.want != errForeign {
-			wantMerge = nil // one bad member does not spoil the others
-		}
-		if err := d.NotifyMerge([]*memberlist.Node{c.node}); !errors.Is(err, wantMerge) {
-			t.Errorf("merge, %s: %v", c.name, err)
-		}
-	}
-}
-
-// Garbage in packets and streams reaches memberlist's decoders only up to the label.
-func TestGarbageIsSurvived(t *testing.T) {
-	for _, secret := range [][]byte{nil, []byte("secret")} {
-		synctest.Test(t, func(t *testing.T) {
-			network := simnet.New()
-			a := start(t, network, 1, func(c *Config) {
-				c.Secret, c.IsLoopback = secret, func(net.Addr) bool { return true }
-			})
-			h := network.Host(host(9))
-			p, _ := h.ListenPacket(":1")
-			r := rand.New(rand.NewPCG(1, 2))
-			label, _ := memberlist.AddLabelHeaderToPacket([]byte{0}, testCluster.String())
-			for i := range 3000 {
-				b := make([]byte, r.IntN(200))
-				for j := range b {
-					b[j] = byte(r.Uint32())
-				}
-				if i%2 == 0 {
-					b = append(label[:len(label)-1:len(label)-1], append([]byte{byte(i / 2 % 20)}, b...)...)
-				}
-				_, _ = p.WriteTo(b, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr(1))))
-				if i%10 == 0 {
-					if c, err := h.Dial(t.Context(), addr(1)); err == nil {
-						_, _ = c.Write(b)
-						_ = c.Close()
-					}
-					time.Sleep(10 * time.Millisecond)
-				}
-			}
-			sees(t, a, 1)
-			stop(a)
-		})
-	}
-}
-
 func TestSecondNodeWithAKnownIDIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		network := simnet.New()
@@ -401,6 +326,7 @@ func TestStartRefusesNonsense(t *testing.T) {
 func TestOverUDP(t *testing.T) {
 	var nodes []*testNode
 	var addrs []string
+	found := make(chan ring.NodeID, 2)
 	for id := ring.NodeID(1); id <= 2; id++ {
 		n := &testNode{id: id}
 		var err error
@@ -419,6 +345,7 @@ func TestOverUDP(t *testing.T) {
 			Self: id, Meta: meta(id), Advertise: at, Cluster: testCluster, Packet: udp,
 			DialStream: func(ctx context.Context, a string) (net.Conn, error) { return d.DialContext(ctx, "tcp", a) },
 			Seeds:      func() []string { return seeds }, RejoinEvery: 50 * time.Millisecond,
+			OnAlive: func(other ring.NodeID, _ Meta) { found <- other },
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -434,13 +361,15 @@ func TestOverUDP(t *testing.T) {
 		}()
 		nodes = append(nodes, n)
 	}
-	for range 1000 {
-		if len(nodes[0].Members()) == 2 && len(nodes[1].Members()) == 2 {
-			break
+	for range nodes {
+		select {
+		case <-found:
+		case <-time.After(30 * time.Second):
+			t.Fatal("the nodes did not find each other")
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	sees(t, nodes[0], 1, 2)
+	sees(t, nodes[1], 1, 2)
 	for _, n := range nodes {
 		_ = n.Close()
 		_ = n.ln.Close()

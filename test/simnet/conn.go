@@ -57,30 +57,30 @@ func newConnPair(a, b *Host, aAddr, bAddr net.Addr) (near, far *conn) {
 	return near, far
 }
 
-// state returns the deadline, whether the end is closed or the deadline has passed, and a channel that closes when that
-// changes.
-func (c *conn) state(deadline *time.Time) (time.Time, error, <-chan struct{}) {
+// state returns the deadline, a channel that closes when something about this end changes, and an error when it is
+// closed or the deadline has passed.
+func (c *conn) state(deadline *time.Time) (time.Time, <-chan struct{}, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	by := *deadline
 	switch {
 	case c.closed:
-		return by, net.ErrClosed, nil
+		return by, nil, net.ErrClosed
 	case !by.IsZero() && !time.Now().Before(by):
-		return by, os.ErrDeadlineExceeded, nil
+		return by, nil, os.ErrDeadlineExceeded
 	}
-	return by, nil, c.changed.wait()
+	return by, c.changed.wait(), nil
 }
 
 // Read waits for bytes that the link has delivered.
 func (c *conn) Read(b []byte) (int, error) {
 	for {
-		by, err, own := c.state(&c.readBy)
+		by, own, err := c.state(&c.readBy)
 		if err != nil {
 			return 0, opError("read", err)
 		}
 		open, links := c.in.net.open(c.in.from, c.in.to)
-		n, due, err, data := c.in.take(b, open)
+		n, due, data, err := c.in.take(b, open)
 		if err == io.EOF {
 			return 0, err
 		}
@@ -95,14 +95,14 @@ func (c *conn) Read(b []byte) (int, error) {
 }
 
 // take moves what has arrived to b. When there is nothing it says when there will be, if that is known.
-func (p *pipe) take(b []byte, open bool) (n int, due time.Time, err error, changed <-chan struct{}) {
+func (p *pipe) take(b []byte, open bool) (n int, due time.Time, changed <-chan struct{}, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !open {
-		return 0, time.Time{}, nil, p.changed.wait()
+		return 0, time.Time{}, p.changed.wait(), nil
 	}
 	if p.reset {
-		return 0, time.Time{}, os.NewSyscallError("read", syscall.ECONNRESET), nil
+		return 0, time.Time{}, nil, os.NewSyscallError("read", syscall.ECONNRESET)
 	}
 	for n < len(b) && len(p.segments) > 0 {
 		s := &p.segments[0]
@@ -124,11 +124,11 @@ func (p *pipe) take(b []byte, open bool) (n int, due time.Time, err error, chang
 	}
 	if p.ended && len(p.segments) == 0 {
 		if arrived(p.last) {
-			return 0, time.Time{}, io.EOF, nil
+			return 0, time.Time{}, nil, io.EOF
 		}
 		due = p.last
 	}
-	return 0, due, nil, p.changed.wait()
+	return 0, due, p.changed.wait(), nil
 }
 
 func arrived(due time.Time) bool { return due.IsZero() || !time.Now().Before(due) }
@@ -137,14 +137,14 @@ func arrived(due time.Time) bool { return due.IsZero() || !time.Now().Before(due
 func (c *conn) Write(b []byte) (int, error) {
 	written := 0
 	for {
-		by, err, own := c.state(&c.writeBy)
+		by, own, err := c.state(&c.writeBy)
 		if err != nil {
 			return written, opError("write", err)
 		}
 		answered, links := c.out.net.open(c.out.to, c.out.from)
 		open, _ := c.out.net.open(c.out.from, c.out.to)
 		due := c.out.net.due(c.out.from, c.out.to)
-		n, err, space := c.out.put(b[written:], due, open && answered)
+		n, space, err := c.out.put(b[written:], due, open && answered)
 		if err != nil {
 			return written, opError("write", err)
 		}
@@ -158,15 +158,15 @@ func (c *conn) Write(b []byte) (int, error) {
 }
 
 // put buffers what fits. The writer learns that the reader is gone only through links that carry both ways.
-func (p *pipe) put(b []byte, due time.Time, seen bool) (int, error, <-chan struct{}) {
+func (p *pipe) put(b []byte, due time.Time, seen bool) (int, <-chan struct{}, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.unread && seen {
-		return 0, os.NewSyscallError("write", syscall.ECONNRESET), nil
+		return 0, nil, os.NewSyscallError("write", syscall.ECONNRESET)
 	}
 	n := min(len(b), bufferSize-p.size)
 	if n <= 0 {
-		return 0, nil, p.changed.wait()
+		return 0, p.changed.wait(), nil
 	}
 	if due.Before(p.last) {
 		due = p.last

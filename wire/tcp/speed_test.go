@@ -64,7 +64,7 @@ func BenchmarkSend(b *testing.B) {
 				c.OnFrame = func(ring.NodeID, uint64, []byte) { got.Add(1) }
 			})
 			introduce(x, y)
-			eventually(b, "up", func() bool { return x.Up(2) && y.Up(1) })
+			eventually(b, "up", x, y, func() bool { return x.Up(2) && y.Up(1) })
 			frame := make([]byte, size)
 			window := max(int64(32<<20/size), 4)
 			b.SetBytes(int64(size))
@@ -96,7 +96,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	})
 	ready.Store(y)
 	introduce(x, y)
-	eventually(b, "up", func() bool { return x.Up(2) && y.Up(1) })
+	eventually(b, "up", x, y, func() bool { return x.Up(2) && y.Up(1) })
 	frame := make([]byte, 100)
 	b.ReportAllocs()
 	for b.Loop() {

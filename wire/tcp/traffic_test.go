@@ -25,13 +25,13 @@ func pattern(n int, seed uint64) []byte {
 func TestSmallFramesPassALargeOne(t *testing.T) {
 	a, b := realNode(t, 1), realNode(t, 2)
 	introduce(a, b)
-	eventually(t, "up", func() bool { return a.Up(2) && b.Up(1) })
+	eventually(t, "up", a, b, func() bool { return a.Up(2) && b.Up(1) })
 	large := pattern(20<<20, 1)
 	if !a.Send(2, large) {
 		t.Fatal("not queued")
 	}
 	sent := 0
-	eventually(t, "all arrived", func() bool {
+	eventually(t, "all arrived", a, b, func() bool {
 		if sent < 50 {
 			a.Send(2, []byte{byte(sent)})
 			sent++

@@ -30,7 +30,8 @@ type testNode struct {
 	frames [][]byte
 	causes []error
 	logs   []string
-	got    chan struct{} // fires after each frame
+
+	stirred chan struct{} // holds a token after each event and frame
 }
 
 // note takes a log line; only the message and the cause matter to the tests.
@@ -63,21 +64,20 @@ func (n *testNode) config() Config {
 			n.mu.Lock()
 			n.frames = append(n.frames, append([]byte(nil), f...))
 			n.mu.Unlock()
-			select {
-			case n.got <- struct{}{}:
-			default:
-			}
+			n.stir()
 		},
 		OnUp: func(p ring.NodeID, inc uint64) {
 			n.mu.Lock()
 			n.events = append(n.events, fmt.Sprintf("up %d/%d", uint64(p), inc))
 			n.mu.Unlock()
+			n.stir()
 		},
 		OnDown: func(p ring.NodeID, inc uint64, cause error) {
 			n.mu.Lock()
 			n.events = append(n.events, fmt.Sprintf("down %d/%d", uint64(p), inc))
 			n.causes = append(n.causes, cause)
 			n.mu.Unlock()
+			n.stir()
 		},
 	}
 }
@@ -114,7 +114,7 @@ func host(id ring.NodeID) string { return fmt.Sprintf("10.0.0.%d", uint64(id)) }
 // simNode starts a node at 10.0.0.<id>:7000 of an in-memory network. It is closed at the end of the bubble.
 func simNode(t *testing.T, net_ *simnet.Network, id ring.NodeID, change ...func(*Config)) *testNode {
 	t.Helper()
-	n := &testNode{id: id, addr: host(id) + ":7000", got: make(chan struct{}, 1)}
+	n := &testNode{id: id, addr: host(id) + ":7000", stirred: make(chan struct{}, 1)}
 	cfg := n.config()
 	cfg.Listen = func() (net.Listener, error) { return net_.Host(host(id)).Listen(":7000") }
 	cfg.Dial = net_.Host(host(id)).Dial
@@ -135,7 +135,7 @@ func realNode(t testing.TB, id ring.NodeID, change ...func(*Config)) *testNode {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &testNode{id: id, addr: ln.Addr().String(), got: make(chan struct{}, 1)}
+	n := &testNode{id: id, addr: ln.Addr().String(), stirred: make(chan struct{}, 1)}
 	cfg := n.config()
 	cfg.Listen = func() (net.Listener, error) { return ln, nil }
 	var d net.Dialer
@@ -162,14 +162,24 @@ func introduce(nodes ...*testNode) {
 	}
 }
 
-// eventually waits in real time.
-func eventually(t testing.TB, what string, f func() bool) {
-	t.Helper()
-	for range 1000 {
-		if f() {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
+// stir wakes eventually.
+func (n *testNode) stir() {
+	select {
+	case n.stirred <- struct{}{}:
+	default:
 	}
-	t.Fatalf("never: %s", what)
+}
+
+// eventually waits until something holds that only the two nodes' events can make true.
+func eventually(t testing.TB, what string, a, b *testNode, holds func() bool) {
+	t.Helper()
+	late := time.After(30 * time.Second)
+	for !holds() {
+		select {
+		case <-a.stirred:
+		case <-b.stirred:
+		case <-late:
+			t.Fatalf("never: %s", what)
+		}
+	}
 }

@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"shoal/causal"
+	"shoal/ring"
+)
+
+const benchKeys = 100_000
+
+func benchStore(b *testing.B) *Store {
+	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 32 << 20, MachineBoot: "m"})
+	b.Cleanup(func() { must(b, s.Close()) })
+	ps := make([]ring.Partition, 256)
+	for i := range ps {
+		ps[i] = ring.Partition(i)
+	}
+	must(b, s.Create(ps...))
+	return s
+}
+
+func benchRef(i uint32) Ref {
+	slot := ring.Slot(i * 2654435761 % ring.Slots)
+	return Ref{ring.Partition(slot / 64), slot, binary.BigEndian.AppendUint32([]byte("key:"), i)}
+}
+
+// apply writes n random keys as one tick: read, merge, put.
+func apply(b *testing.B, s *Store, rng *rand.Rand, value []byte, n int) {
+	for range n {
+		ref := benchRef(rng.Uint32N(benchKeys))
+		row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
+		must(b, err)
+		d := s.Replica(ref.Partition).Next()
+		v := causal.Version{Dot: d, Kind: causal.KindString, HLC: d.Seq, Payload: value}
+		s.Put(ref.Partition, ref.Slot, ref.Key, row.Discard(row.Context()).Add(v), []causal.Dot{d})
+	}
+	must(b, s.EndTick())
+}
+
+// BenchmarkApply reports ns per operation, not per tick.
+func BenchmarkApply(b *testing.B) {
+	for _, n := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s, rng, value := benchStore(b), rand.New(rand.NewPCG(1, 1)), make([]byte, 100)
+			b.ResetTimer()
+			for i := 0; i < b.N; i += n {
+				apply(b, s, rng, value, n)
+			}
+		})
+	}
+}
+
+// BenchmarkGet reports ns per key.
+func BenchmarkGet(b *testing.B) {
+	for _, n := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s, rng, value := benchStore(b), rand.New(rand.NewPCG(1, 1)), make([]byte, 100)
+			for range benchKeys / 256 {
+				apply(b, s, rng, value, 256)
+			}
+			refs, out := make([]Ref, n), make([]Row, n)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := 0; i < b.N; i += n {
+				for j := range refs {
+					refs[j] = benchRef(rng.Uint32N(benchKeys))
+				}
+				s.Get(refs, out)
+			}
+		})
+	}
+}
