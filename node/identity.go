@@ -45,6 +45,9 @@ func (n *Node) recover() (*ring.Map, error) {
 			n.id.Seeds = append(n.id.Seeds, a)
 		}
 	}
+	if err := n.member().Validate(); err != nil {
+		return nil, err
+	}
 	if err := n.saveIdentity(); err != nil {
 		return nil, err
 	}
@@ -92,6 +95,9 @@ func (n *Node) found() error {
 	q := n.opts.Partitions
 	if q == 0 {
 		q = DefaultPartitions
+	}
+	if err := ring.ValidateShape(n.opts.foundingN(), q); err != nil {
+		return err
 	}
 	m := ring.Found(cluster, key, n.opts.foundingN(), q, n.member())
 	if err := n.store.SetMeta(metaMap, m.Append(nil)); err != nil {

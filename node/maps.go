@@ -72,11 +72,7 @@ func (n *Node) perform(e ring.AgreeEffects) {
 		}
 	}
 	for _, s := range e.Sends {
-		if s.To != n.id.Node {
-			n.send(s.To, wire.Item{Kind: wire.ItemAgree, Blob: s.Msg.Append(nil)})
-			continue
-		}
-		n.perform(n.mu.agree.Step(n.now(), n.id.Node, s.Msg))
+		n.send(s.To, wire.Item{Kind: wire.ItemAgree, Blob: s.Msg.Append(nil)})
 	}
 	if e.Decided != nil {
 		n.adopt(e.Decided)
