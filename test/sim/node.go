@@ -1,0 +1,346 @@
+package sim
+
+import (
+	"slices"
+
+	"shoal/antientropy"
+	"shoal/causal"
+	"shoal/coord"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// node is one member: a disk that outlives boots, and what a boot makes.
+type node struct {
+	w      *World
+	index  int
+	id     ring.NodeID
+	member ring.Member
+	offset int64 // of its clock, ms
+	disk   *disk
+
+	life    int // boot number; 0 before the first
+	up      bool
+	machine *coord.Machine
+	puller  *antientropy.Puller
+	agree   *ring.Agreement
+	session []int // by peer: the connection that stands in this node's eyes, 0 for none
+	inbox   []input
+	working bool                     // the end of the tick is planned
+	waiting map[uint64][]*operation  // by token
+	opAt    map[*byte]*operation     // by the memory of its key: the machine hands that to the store
+	asked   map[question]extendedKey // what was sent, for planted bugs
+	outbox  []coord.Outbox
+	own     []antientropy.Out // items of the node's own
+	items   []wire.Item
+	scratch []byte
+	fresh   []causal.Dot // dots that this tick made
+}
+
+type question struct {
+	peer int
+	id   uint64
+}
+
+type extendedKey struct {
+	partition ring.Partition
+	slot      ring.Slot
+	key       []byte
+}
+
+// input is what a tick takes in.
+type input struct {
+	kind  eventKind
+	peer  int
+	frame []byte
+	twice bool
+	ops   []*operation
+}
+
+func (n *node) now() int64 { return n.w.now + epochMs + n.offset }
+
+const epochMs = 1_700_000_000_000
+
+// boot makes the machines on what the disk has. lost says whether a tail may have been lost since the last one.
+func (n *node) boot(lost bool) {
+	w, d := n.w, n.disk
+	n.life++
+	n.up = true
+	n.session = make([]int, len(w.nodes))
+	n.inbox, n.working, n.own = nil, false, nil
+	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
+	n.asked = map[question]extendedKey{}
+	d.suspect = d.suspect || lost
+	if bug(WholeByBoot) {
+		d.suspect = lost
+	}
+	if bug(AcceptorForgets) {
+		d.acceptor = ring.AcceptorState{}
+	}
+	n.puller = antientropy.New(antientropy.Config{
+		Self: n.id, Every: w.cfg.every, Retry: 300, W: w.cfg.w, MaxEntries: w.cfg.entries, MaxBytes: 1 << 16, MaxAsked: 64,
+	}, d)
+	whole := n.puller.Whole
+	if bug(NotWholeCounts) {
+		whole = func(ring.Partition) bool { return true }
+	}
+	cfg := coord.Config{
+		Self: n.id, R: w.cfg.r, W: w.cfg.w, Strict: w.cfg.strict, Timeout: w.cfg.timeout, Hedge: w.cfg.hedge,
+		SiblingMax: 20, MaxPending: 1000,
+	}
+	if bug(AnsweredBeforeW) {
+		cfg.W = 1
+	}
+	n.machine = coord.New(cfg, d, whole)
+	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
+	for p, r := range d.live {
+		if r != nil {
+			d.begin(ring.Partition(p))
+		}
+	}
+	if d.ring != nil {
+		n.install(d.ring, !d.suspect)
+	}
+	w.push(event{at: w.now + int64(w.rand.between(1, timerEvery)), kind: evTimer, node: n.index, life: n.life})
+	w.push(event{at: w.now + int64(w.rand.between(1, int(w.cfg.syncs))), kind: evSync, node: n.index, life: n.life})
+}
+
+const timerEvery = 20
+
+// install makes m the map and makes the replicas that it asks for. trusted says whether the replicas that are there
+// lost nothing; one that is made by a map is not whole before it has pulled, unless there was nobody to pull from.
+func (n *node) install(m *ring.Map, trusted bool) {
+	n.w.oracle.decided(m.Epoch, string(m.Append(nil)), n.index)
+	was := map[ring.Partition]bool{}
+	for i := range m.Q {
+		p := ring.Partition(i)
+		if m.Position(p, n.id) < 0 {
+			continue
+		}
+		if n.disk.live[p] == nil {
+			n.disk.begin(p)
+		} else {
+			was[p] = trusted
+		}
+	}
+	n.machine.Install(m)
+	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
+	for _, x := range n.w.nodes {
+		n.machine.PassOver(x.id, n.w.skewed(x))
+	}
+}
+
+// adopt takes a newer map: durable first.
+func (n *node) adopt(m *ring.Map) {
+	if n.disk.ring != nil && m.Epoch <= n.disk.ring.Epoch {
+		return
+	}
+	n.w.trace("  node %d has map %d", n.index, m.Epoch)
+	whole := !n.disk.suspect
+	n.disk.ring = m
+	n.install(m, whole)
+	n.perform(n.agree.Install(m))
+	for _, x := range n.w.nodes {
+		n.w.mayConnect(n, x)
+	}
+}
+
+func (n *node) perform(e ring.AgreeEffects) {
+	if e.Persist != nil {
+		n.disk.acceptor = *e.Persist
+	}
+	for _, s := range e.Sends {
+		n.own = append(n.own, antientropy.Out{To: s.To, Item: wire.Item{Kind: wire.ItemAgree, Blob: s.Msg.Append(nil)}})
+	}
+	if e.Decided != nil {
+		m := e.Decided
+		n.adopt(m)
+		for _, x := range m.Members {
+			if x.ID != n.id {
+				n.own = append(n.own, antientropy.Out{To: x.ID, Item: wire.Item{Kind: wire.ItemMap, Blob: m.Append(nil)}})
+			}
+		}
+	}
+}
+
+// take queues an input and opens a tick if none is open.
+func (n *node) take(in input) {
+	n.inbox = append(n.inbox, in)
+	if !n.working {
+		n.working = true
+		n.w.push(event{at: n.w.now + int64(n.w.rand.below(2)), kind: evWork, node: n.index, life: n.life})
+	}
+}
+
+// work is one tick: the inputs, the machines' own time, the end of the store's tick, and only then what leaves.
+func (n *node) work(timer bool) {
+	n.working = false
+	now := n.now()
+	n.fresh = n.fresh[:0]
+	for i := range n.inbox {
+		n.input(now, &n.inbox[i])
+	}
+	clear(n.inbox)
+	n.inbox = n.inbox[:0]
+	if timer {
+		n.machine.Tick(now)
+		n.puller.Tick(now)
+		n.perform(n.agree.Tick(now))
+	}
+	if n.disk.suspect && n.allWhole() {
+		n.disk.sync() // what was pulled must not be lost while the mark that it is missing is gone
+		n.disk.suspect = false
+	}
+	n.disk.endTick()
+	n.send()
+	n.deliver()
+	n.machine.Reset()
+	n.puller.Reset()
+}
+
+func (n *node) allWhole() bool {
+	whole, all := n.puller.WholeCount()
+	return n.disk.ring != nil && whole == all
+}
+
+func (n *node) input(now int64, in *input) {
+	switch in.kind {
+	case evUp:
+		n.machine.Up(n.w.nodes[in.peer].id)
+		n.puller.Up(now, n.w.nodes[in.peer].id)
+	case evDown:
+		n.machine.Down(now, n.w.nodes[in.peer].id)
+		n.puller.Down(now, n.w.nodes[in.peer].id)
+	case evClient:
+		n.exec(now, in.ops)
+	case evFrame:
+		n.frame(now, in)
+	}
+}
+
+func (n *node) exec(now int64, list []*operation) {
+	n.w.token++
+	n.waiting[n.w.token] = list
+	ops := make([]wire.Op, len(list))
+	for i, op := range list {
+		ops[i] = op.wire(now)
+		if op.key != "" {
+			n.opAt[&ops[i].Key[0]] = op
+		}
+	}
+	n.machine.Exec(now, n.w.token, ops)
+}
+
+// opOf finds the operation that a key's memory belongs to.
+func (n *node) opOf(key []byte) *operation { return n.opAt[&key[0]] }
+
+func (n *node) frame(now int64, in *input) {
+	h, items, err := wire.DecodeFrame(in.frame, n.items)
+	n.items = items
+	if err != nil {
+		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
+		return
+	}
+	from := n.w.nodes[in.peer].id
+	if m := n.disk.ring; m != nil && h.Epoch != m.Epoch {
+		it := wire.Item{Kind: wire.ItemMap}
+		if h.Epoch < m.Epoch {
+			it.Blob = m.Append(nil)
+		}
+		n.own = append(n.own, antientropy.Out{To: from, Item: it})
+	}
+	kept := items[:0]
+	for i := range items {
+		it := &items[i]
+		if it.Kind == wire.ItemOp {
+			if in.twice { // a second evaluation would be a second write; TCP does not do that
+				continue
+			}
+			if it.Op.Code.Keyed() {
+				n.opAt[&it.Op.Key[0]] = n.w.opNamed(it.Op.Value)
+			}
+		}
+		n.mangleIn(in.peer, it)
+		kept = append(kept, *it)
+	}
+	n.machine.Step(now, from, kept)
+	n.puller.Step(now, from, kept)
+	for i := range kept {
+		n.handle(now, from, &kept[i])
+	}
+}
+
+func (n *node) handle(now int64, from ring.NodeID, it *wire.Item) {
+	switch it.Kind {
+	case wire.ItemMap:
+		if len(it.Blob) == 0 {
+			if n.disk.ring != nil {
+				n.own = append(n.own, antientropy.Out{To: from, Item: wire.Item{Kind: wire.ItemMap, Blob: n.disk.ring.Append(nil)}})
+			}
+			return
+		}
+		m, err := ring.DecodeMap(it.Blob)
+		if err != nil {
+			n.w.fail("frame: node %d cannot decode a map: %v", n.index, err)
+			return
+		}
+		n.adopt(m)
+	case wire.ItemAgree:
+		msg, err := ring.DecodeAgreeMsg(it.Blob)
+		if err != nil {
+			n.w.fail("frame: node %d cannot decode an agreement message: %v", n.index, err)
+			return
+		}
+		n.perform(n.agree.Step(now, from, msg))
+	}
+}
+
+// send encodes what the machines have for each peer.
+func (n *node) send() {
+	boxes := n.outbox[:0]
+	add := func(to ring.NodeID, items ...wire.Item) {
+		i := slices.IndexFunc(boxes, func(o coord.Outbox) bool { return o.To == to })
+		if i < 0 {
+			boxes = append(boxes, coord.Outbox{To: to})
+			i = len(boxes) - 1
+		}
+		boxes[i].Items = append(boxes[i].Items, items...)
+	}
+	for _, o := range n.machine.Effects().Peers {
+		add(o.To, o.Items...)
+	}
+	for _, o := range n.puller.Outs() {
+		add(o.To, o.Item)
+	}
+	for _, o := range n.own {
+		add(o.To, o.Item)
+	}
+	n.own = n.own[:0]
+	h := wire.Header{HLC: n.machine.HLC(n.now())}
+	if n.disk.ring != nil {
+		h.Epoch = n.disk.ring.Epoch
+	}
+	for _, o := range boxes {
+		peer := n.w.byID(o.To)
+		if n.session[peer] == 0 {
+			continue
+		}
+		items := n.mangleOut(peer, o.Items)
+		n.scratch = wire.AppendFrames(n.scratch, h, items, 1<<14, func(frame []byte) {
+			n.w.transmit(n, peer, slices.Clone(frame))
+		})
+	}
+	clear(boxes)
+	n.outbox = boxes[:0]
+}
+
+func (n *node) deliver() {
+	for _, d := range n.machine.Effects().Done {
+		op := n.waiting[d.Token][d.Index]
+		if op.done {
+			n.w.fail("answered twice: op %d", op.id)
+			continue
+		}
+		n.w.finished(op, d.Result)
+	}
+}
