@@ -3,7 +3,6 @@ package engine
 import (
 	crand "crypto/rand"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -53,7 +52,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		FormatMajorVersion:          pebble.FormatNewest,
 		MemTableSize:                memtableBytes,
 		MemTableStopWritesThreshold: 4,
-		CacheSize:                   s.opt.CacheBytes - s.opt.CacheBytes/4,
+		CacheSize:                   s.opt.CacheBytes / 2,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       64,
 		LBaseMaxBytes:               64 << 20,
@@ -83,7 +82,7 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 }
 
 func (l pebbleLog) Fatalf(format string, args ...any) {
-	l.s.fatal(fmt.Errorf("engine: %w", errors.New(fmt.Sprintf(format, args...))))
+	l.s.fatal(fmt.Errorf("engine: "+format, args...))
 }
 
 // corrupt reports whether Pebble met a block that fails its checksum.

@@ -156,7 +156,7 @@ func (s *Store) measure() { s.stats.diskBytes.Store(int64(s.db.Metrics().DiskSpa
 
 // Empty reports whether the store holds no row and no log entry at all.
 func (s *Store) Empty() bool {
-	if s.closed || !s.batch.Empty() {
+	if s.push() != nil {
 		return false
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceLog}, UpperBound: []byte{spaceData + 1}})

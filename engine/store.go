@@ -61,7 +61,7 @@ func Open(o Options) (*Store, error) {
 		dir:      o.FS.PathJoin(o.Dir, "rows"),
 		replicas: map[ring.Partition]*replica{},
 		pending:  map[string]*entry{},
-		cache:    rowCache{limit: max(o.CacheBytes/4, 1<<20)},
+		cache:    rowCache{limit: max(o.CacheBytes/2, 1<<20)},
 	}
 	s.fs = newWALFS(o.FS, o.Durability != Always, s.fatal)
 	if err := s.open(); err != nil {

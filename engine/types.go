@@ -32,7 +32,7 @@ type Options struct {
 	Now         func() int64  // unix ms; nil: time.Now
 	Random      func() uint32 // nil: crypto/rand
 	MachineBoot string        // changes with every boot of the machine, as the kernel's boot id; "": unknown
-	CacheBytes  int64         // memory for caches, bytes; 0: 64 MiB
+	CacheBytes  int64         // memory for rows and blocks read, half each, bytes; 0: 64 MiB
 	Log         *slog.Logger  // nil: discarded
 	OnFatal     func(error)   // a failed fsync or log write: the process must stop; nil: log, then panic
 }

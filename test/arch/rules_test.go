@@ -59,9 +59,10 @@ const orderFree = "// order-free: "
 // maxLines is the longest a file may be. It is reported as a failure so that a god file is seen while it is young.
 const maxLines = 600
 
-// sleepers are the folders whose tests may call time.Sleep: chaos waits for real processes. Elsewhere a sleeping test
-// is slow and flaky at once. A file that imports testing/synctest may sleep as well: in its bubble time is virtual.
-var sleepers = []string{"test/chaos"}
+// sleepers are the folders whose tests may call time.Sleep: chaos waits for real processes, and all of cluster runs in
+// testing/synctest bubbles, where time is virtual. Elsewhere a sleeping test is slow and flaky at once, except in a
+// file that imports testing/synctest itself.
+var sleepers = []string{"test/chaos", "test/cluster"}
 
 // rules is every rule, with the name that failures and the self-test use.
 var rules = []rule{

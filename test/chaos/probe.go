@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	pingEvery    = 5 * time.Millisecond
+	pingDeadline = 5 * time.Second
+)
+
+// latency is what PING saw of one address since it was last asked.
+type latency struct {
+	Count, Errors   int
+	P50, P99, Worst time.Duration
+	Text            string // of the first error
+}
+
+func (l latency) String() string {
+	return fmt.Sprintf("p99 %s worst %s", ms(l.P99), ms(l.Worst))
+}
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d.Microseconds())/1000) }
+
+// summary sorts the samples and reads the figures off them.
+func summary(samples []time.Duration) latency {
+	if len(samples) == 0 {
+		return latency{}
+	}
+	slices.Sort(samples)
+	at := func(share float64) time.Duration { return samples[int(share*float64(len(samples)-1))] }
+	return latency{Count: len(samples), P50: at(0.5), P99: at(0.99), Worst: samples[len(samples)-1]}
+}
+
+// probe is the process that sends PING to each address, at the same moments to all. Whenever it reads a line it prints
+// what it saw since the last one. It ends with its input. It is a process of its own so that the work of an attacker
+// is not measured as the node's.
+func probe(addrs []string, in io.Reader, out io.Writer) error {
+	pingers := make([]*pinger, len(addrs))
+	for i, addr := range addrs {
+		pingers[i] = &pinger{addr: addr}
+		go pingers[i].run()
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		seen := make([]latency, len(pingers))
+		for i, p := range pingers {
+			seen[i] = p.take()
+		}
+		if err := json.NewEncoder(out).Encode(seen); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pinger sends PING on one connection at fixed moments. A PING that could not be sent in time because the one before
+// was not answered counts from the moment at which it should have been sent: a stall is seen in its full length by
+// all that fell into it.
+type pinger struct {
+	addr string
+	conn net.Conn
+
+	mu      sync.Mutex
+	samples []time.Duration
+	errors  int
+	text    string
+}
+
+func (p *pinger) run() {
+	for due := time.Now(); ; due = due.Add(pingEvery) {
+		time.Sleep(time.Until(due))
+		err := p.ping()
+		p.mu.Lock()
+		p.samples = append(p.samples, time.Since(due))
+		if err != nil {
+			p.errors++
+			if p.text == "" {
+				p.text = err.Error()
+			}
+		}
+		p.mu.Unlock()
+		if err != nil {
+			time.Sleep(20 * time.Millisecond)
+			due = time.Now()
+		}
+	}
+}
+
+func (p *pinger) ping() (err error) {
+	if p.conn == nil {
+		if p.conn, err = net.DialTimeout("tcp", p.addr, pingDeadline); err != nil {
+			p.conn = nil
+			return err
+		}
+	}
+	defer func() {
+		if err != nil {
+			_ = p.conn.Close()
+			p.conn = nil
+		}
+	}()
+	if err := p.conn.SetDeadline(time.Now().Add(pingDeadline)); err != nil {
+		return err
+	}
+	if _, err := p.conn.Write([]byte("*1\r\n$4\r\nPING\r\n")); err != nil {
+		return err
+	}
+	var answer [7]byte
+	if _, err := io.ReadFull(p.conn, answer[:]); err != nil {
+		return err
+	}
+	if string(answer[:]) != "+PONG\r\n" {
+		return fmt.Errorf("PING answers %q", answer)
+	}
+	return nil
+}
+
+// take returns what was seen since the last time.
+func (p *pinger) take() latency {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := summary(p.samples)
+	l.Errors, l.Text = p.errors, p.text
+	p.samples, p.errors, p.text = p.samples[:0], 0, ""
+	return l
+}
+
+// watcher is the probe process as its parent sees it.
+type watcher struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
+}
+
+// watch starts a probe of the addresses.
+func watch(addrs ...string) (*watcher, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{cmd: exec.Command(self, append([]string{"probe"}, addrs...)...)}
+	w.cmd.Stderr, w.cmd.SysProcAttr = os.Stderr, endWithParent()
+	in, errIn := w.cmd.StdinPipe()
+	out, errOut := w.cmd.StdoutPipe()
+	if err := errors.Join(errIn, errOut); err != nil {
+		return nil, err
+	}
+	w.in, w.out = in, json.NewDecoder(out)
+	return w, w.cmd.Start()
+}
+
+// take returns, per address, what was seen since the last call.
+func (w *watcher) take() (seen []latency, err error) {
+	if _, err := w.in.Write([]byte("\n")); err != nil {
+		return nil, err
+	}
+	return seen, w.out.Decode(&seen)
+}
+
+func (w *watcher) close() {
+	_ = w.in.Close() // the probe ends with its input
+	_ = w.cmd.Wait()
+}
