@@ -22,6 +22,9 @@ func (m *Puller) onPull(from ring.NodeID, it *wire.Item) {
 	if whole {
 		answer.Flags, answer.Clock, answer.Horizon = wire.FlagComplete, &clock, rep.Horizon
 	}
+	if m.Whole(it.Partition) {
+		answer.Flags |= wire.FlagWhole
+	}
 	m.out = append(m.out, Out{To: from, Item: answer})
 }
 
@@ -81,7 +84,7 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 	if !rep.Clock.Covers(it.Clock) {
 		m.store.AdoptClock(it.Partition, it.Clock)
 	}
-	e.pulled = true
+	e.pulled, e.sound = true, e.sound || it.Has(wire.FlagWhole)
 	m.judge(it.Partition)
 }
 

@@ -25,7 +25,7 @@ type Config struct {
 	Self       ring.NodeID
 	Every      int64 // pull from each other owner of each partition this often
 	Retry      int64 // ask again when an answer did not come
-	W          int   // the write quorum: whole means to have pulled from N-W+1 others
+	W          int   // the write quorum: whole means to have pulled from N-W+1 others that are
 	MaxEntries int   // log entries in one answer
 	MaxBytes   int   // rows in one answer, about; one row may exceed it
 	MaxAsked   int   // pulls under way at once
@@ -48,7 +48,7 @@ type pull struct {
 	life      causal.Actor
 	asked     causal.Clock
 	pulled    bool // since the replica's life began
-	inOrder   bool // queued in Puller.order
+	sound     bool // and the peer's replica was whole then
 }
 
 // Puller pulls for one node. It is not safe for concurrent use.
@@ -121,7 +121,7 @@ func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bo
 			if i < len(old) {
 				for _, x := range old[i] {
 					if x.peer == o {
-						e.pulled = x.pulled
+						e.pulled, e.sound = x.pulled, x.sound
 					}
 				}
 			}
@@ -131,20 +131,24 @@ func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bo
 	}
 }
 
-// judge: a replica becomes whole when it has pulled from N-W+1 other owners. Any W owners that acknowledged a write
-// then include one of them, or this replica itself in a life that lost nothing.
+// judge: a replica becomes whole when it has pulled from N-W+1 others that were whole: any W owners that acknowledged a
+// write then include one of them, or this replica itself in a life that lost nothing. One that is not whole may lack
+// what it had acknowledged, just as this one, so it counts only together with all others: somewhere the write stands.
 func (m *Puller) judge(p ring.Partition) {
 	if m.whole[p] {
 		return
 	}
 	n := len(m.pulls[p]) + 1
-	need := min(n-min(m.cfg.W, n)+1, n-1)
+	sound, pulled := 0, 0
 	for i := range m.pulls[p] {
-		if m.pulls[p][i].pulled {
-			need--
+		if e := &m.pulls[p][i]; e.pulled {
+			pulled++
+			if e.sound {
+				sound++
+			}
 		}
 	}
-	m.whole[p] = need <= 0
+	m.whole[p] = pulled == n-1 || sound >= n-min(m.cfg.W, n)+1
 }
 
 // Up says that the connection to a peer stands: everything shared with it is due.
@@ -171,6 +175,9 @@ func (m *Puller) Down(now int64, peer ring.NodeID) {
 
 // Renewed says that a replica began a new life in this boot, with all its rows but one that proved unreadable.
 func (m *Puller) Renewed(now int64, p ring.Partition) {
+	if int(p) >= len(m.pulls) {
+		return
+	}
 	for i := range m.pulls[p] {
 		m.close(&m.pulls[p][i])
 		m.pulls[p][i].due = now
@@ -194,8 +201,12 @@ func (m *Puller) close(e *pull) {
 	}
 }
 
-// Tick asks what is due, at most MaxAsked questions at once, each partition in its turn.
+// Tick asks what is due, at most MaxAsked questions at once, each partition in its turn. A question that was not
+// answered in time gives up its place: peers without a map or a replica do not answer.
 func (m *Puller) Tick(now int64) {
+	if m.asked >= m.cfg.MaxAsked {
+		m.giveUp(now)
+	}
 	for range m.pulls {
 		if m.asked >= m.cfg.MaxAsked {
 			return
@@ -204,11 +215,21 @@ func (m *Puller) Tick(now int64) {
 			m.next = 0
 		}
 		for i := range m.pulls[m.next] {
-			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.cfg.MaxAsked) {
 				m.ask(now, e)
 			}
 		}
 		m.next++
+	}
+}
+
+func (m *Puller) giveUp(now int64) {
+	for p := range m.pulls {
+		for i := range m.pulls[p] {
+			if e := &m.pulls[p][i]; now >= e.due {
+				m.close(e)
+			}
+		}
 	}
 }
 

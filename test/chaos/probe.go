@@ -71,6 +71,7 @@ type pinger struct {
 	conn net.Conn
 
 	mu      sync.Mutex
+	asked   time.Time // when the PING under way was due, zero: none is
 	samples []time.Duration
 	errors  int
 	text    string
@@ -79,8 +80,12 @@ type pinger struct {
 func (p *pinger) run() {
 	for due := time.Now(); ; due = due.Add(pingEvery) {
 		time.Sleep(time.Until(due))
+		p.mu.Lock()
+		p.asked = due
+		p.mu.Unlock()
 		err := p.ping()
 		p.mu.Lock()
+		p.asked = time.Time{}
 		p.samples = append(p.samples, time.Since(due))
 		if err != nil {
 			p.errors++
@@ -125,10 +130,13 @@ func (p *pinger) ping() (err error) {
 	return nil
 }
 
-// take returns what was seen since the last time.
+// take returns what was seen since the last time, a PING that is not answered yet included.
 func (p *pinger) take() latency {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if waited := time.Since(p.asked); !p.asked.IsZero() && waited > pingEvery {
+		p.samples = append(p.samples, waited)
+	}
 	l := summary(p.samples)
 	l.Errors, l.Text = p.errors, p.text
 	p.samples, p.errors, p.text = p.samples[:0], 0, ""

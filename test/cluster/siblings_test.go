@@ -14,7 +14,13 @@ func TestAReaderOfVersionsGetsAValueAndAContext(t *testing.T) {
 			if context, values := versions(t, c, "k"); context == "" || !slices.Equal(values, []string{"v"}) {
 				t.Errorf("VGET answers %q and context %q", values, context)
 			}
-			want(t, c, []any{"", []any{}}, "VGET", "nothing")
+			if context, values := versions(t, c, "nothing"); len(values) != 0 {
+				t.Errorf("VGET of a missing key answers %q", values)
+			} else {
+				want(t, c, 0, "SIBLINGS", "nothing")
+				do(t, c, "VSET", "nothing", context, "now something") // a context all the same
+				do(t, c, "DEL", "nothing")
+			}
 		}
 	})
 }

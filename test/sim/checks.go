@@ -179,7 +179,7 @@ func (o *oracle) read(op *operation) {
 		}
 	}
 	for _, f := range shown {
-		if !f.shown {
+		if !f.shown && 2*o.w.cfg.r > o.w.cfg.n {
 			f.shown, f.shownAt = true, o.w.now
 		}
 	}
@@ -209,28 +209,36 @@ func (o *oracle) reflects(s state, f *fact) bool {
 	return false
 }
 
-// mayLose is the adversary's word: a node may be left with a state only if each acknowledged write (and each value that a
-// quorum read has shown) loses no more than the W-1 places it may lose, or stands in some other place. It counts the
-// losses when count is set.
-func (o *oracle) mayLose(at *node, left state, count bool) bool {
+// mayLose is the adversary's word: a node may be left with a state only if each write that was, or may still be,
+// acknowledged loses no more than the W-1 places it may lose, or stands in some other place; so with each value that a
+// quorum read has shown.
+func (o *oracle) mayLose(at *node, left state) bool {
 	for _, f := range o.facts {
-		if f.reaped || !f.acked && !(f.shown && o.w.cfg.quorumReads()) {
-			continue
-		}
-		if !o.reflects(at.disk.live, f) || o.reflects(left, f) {
+		if f.reaped || f.op.done && !f.acked && !f.shown || !o.takenFrom(at, left, f) {
 			continue
 		}
 		allowed := 0
-		if f.acked {
+		if f.acked || !f.op.done {
 			allowed = min(o.w.cfg.w, o.w.owners()) - 1
 		}
-		if count {
-			f.lost++
-		} else if f.lost+1 > allowed && (o.w.cfg.careful || !o.standsElsewhere(at, f)) {
+		if f.lost+1 > allowed && (o.w.cfg.careful || !o.standsElsewhere(at, f)) {
 			return false
 		}
 	}
 	return true
+}
+
+func (o *oracle) takenFrom(at *node, left state, f *fact) bool {
+	return o.reflects(at.disk.live, f) && !o.reflects(left, f)
+}
+
+// loses counts what mayLose has allowed.
+func (o *oracle) loses(at *node, left state) {
+	for _, f := range o.facts {
+		if o.takenFrom(at, left, f) {
+			f.lost++
+		}
+	}
 }
 
 func (o *oracle) standsElsewhere(at *node, f *fact) bool {
@@ -307,6 +315,10 @@ func (o *oracle) checkDead(x, by *fact) {
 	if x.flush || x.gone() {
 		return
 	}
+	if x.dead {
+		return
+	}
+	x.dead = true // once is enough
 	for _, n := range o.w.ownersOf(x.key) {
 		if r := n.disk.live[x.op.partition]; r.View(r.rows[x.key]).Find(x.dot) != nil {
 			o.w.fail("RESURRECTED: %s of key %s (%s) lives on node %d although acknowledged %s of op %d had seen it",

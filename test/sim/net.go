@@ -8,6 +8,7 @@ type link struct {
 	last    [2]int64 // arrival of the last frame in each direction: TCP keeps the order
 	stall   [2]int64 // frames are held back until then
 	broken  [2]bool  // a frame of this session was lost: nothing comes after it
+	ended   [2]bool  // the lower (higher) node knows that the session is over
 	planned bool     // a connect is planned
 }
 
@@ -53,7 +54,7 @@ func (w *World) connect(a, b *node) {
 	}
 	w.sessions++
 	l.session = w.sessions
-	l.broken, l.stall = [2]bool{}, [2]int64{}
+	l.broken, l.ended, l.stall = [2]bool{}, [2]bool{}, [2]int64{}
 	for _, e := range [][2]*node{{a, b}, {b, a}} {
 		w.push(event{
 			at: w.now + w.rand.delay(w.cfg.latency), kind: evUp,
@@ -74,8 +75,8 @@ func (w *World) disconnect(at, peer *node, within int) {
 }
 
 func (w *World) onUp(n *node, e *event) {
-	l, _ := w.link(n.index, e.peer)
-	if e.session != l.session || n.session[e.peer] == e.session {
+	l, end := w.link(n.index, e.peer)
+	if e.session != l.session || n.session[e.peer] == e.session || l.ended[end] {
 		return
 	}
 	if n.session[e.peer] != 0 {
@@ -90,6 +91,9 @@ func (w *World) onDown(n *node, e *event) {
 		return
 	}
 	n.session[e.peer] = 0
+	if l, end := w.link(n.index, e.peer); l.session == e.session {
+		l.ended[end] = true
+	}
 	n.take(input{kind: evDown, peer: e.peer})
 	// the other end hears of it, and both try again
 	w.disconnect(w.nodes[e.peer], n, 200)
@@ -118,8 +122,10 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 		}
 		return
 	}
-	if w.now < l.cut[dir] {
+	if w.now < l.cut[dir] && !l.broken[dir] {
 		l.broken[dir] = true
+		w.disconnect(from, w.nodes[to], 1200)
+		w.disconnect(w.nodes[to], from, 1200)
 	}
 	if l.broken[dir] {
 		return
@@ -131,13 +137,13 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 
 func (w *World) onFrame(n *node, e *event) {
 	if n.session[e.peer] != e.session {
-		l, _ := w.link(n.index, e.peer)
-		if e.session == l.session && n.session[e.peer] == 0 && n.up && !w.overtaken(e) {
+		l, end := w.link(n.index, e.peer)
+		if e.session == l.session && n.up && !l.ended[end] {
 			e.at = w.now + 1 // the handshake has not reached this end yet
 			w.push(*e)
 			return
 		}
-		if !bug(OldSessions) {
+		if !n.up || !bug(OldSessions) {
 			return
 		}
 	}

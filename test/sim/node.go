@@ -19,22 +19,23 @@ type node struct {
 	offset int64 // of its clock, ms
 	disk   *disk
 
-	life    int // boot number; 0 before the first
-	up      bool
-	machine *coord.Machine
-	puller  *antientropy.Puller
-	agree   *ring.Agreement
-	session []int // by peer: the connection that stands in this node's eyes, 0 for none
-	inbox   []input
-	working bool                     // the end of the tick is planned
-	waiting map[uint64][]*operation  // by token
-	opAt    map[*byte]*operation     // by the memory of its key: the machine hands that to the store
-	asked   map[question]extendedKey // what was sent, for planted bugs
-	outbox  []coord.Outbox
-	own     []antientropy.Out // items of the node's own
-	items   []wire.Item
-	scratch []byte
-	fresh   []causal.Dot // dots that this tick made
+	life     int // boot number; 0 before the first
+	up       bool
+	lostTail bool // by the last stop
+	machine  *coord.Machine
+	puller   *antientropy.Puller
+	agree    *ring.Agreement
+	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
+	inbox    []input
+	working  bool                     // the end of the tick is planned
+	waiting  map[uint64][]*operation  // by token
+	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
+	asked    map[question]extendedKey // what was sent, for planted bugs
+	outbox   []coord.Outbox
+	own      []antientropy.Out // items of the node's own
+	items    []wire.Item
+	scratch  []byte
+	fresh    []causal.Dot // dots that this tick made
 }
 
 type question struct {
@@ -186,6 +187,13 @@ func (n *node) work(timer bool) {
 		n.machine.Tick(now)
 		n.puller.Tick(now)
 		n.perform(n.agree.Tick(now))
+		if n.w.cfg.wild && n.w.rand.percent(2) { // there a frame is lost and the connection stays
+			for peer, s := range n.session {
+				if s != 0 {
+					n.tell(peer)
+				}
+			}
+		}
 	}
 	if n.disk.suspect && n.allWhole() {
 		n.disk.sync() // what was pulled must not be lost while the mark that it is missing is gone
@@ -208,6 +216,7 @@ func (n *node) input(now int64, in *input) {
 	case evUp:
 		n.machine.Up(n.w.nodes[in.peer].id)
 		n.puller.Up(now, n.w.nodes[in.peer].id)
+		n.tell(in.peer)
 	case evDown:
 		n.machine.Down(now, n.w.nodes[in.peer].id)
 		n.puller.Down(now, n.w.nodes[in.peer].id)
@@ -216,6 +225,11 @@ func (n *node) input(now int64, in *input) {
 	case evFrame:
 		n.frame(now, in)
 	}
+}
+
+// tell lets a peer see the epoch of this node's map: whoever is behind asks for the other's.
+func (n *node) tell(peer int) {
+	n.own = append(n.own, antientropy.Out{To: n.w.nodes[peer].id, Item: wire.Item{Kind: wire.ItemMap}})
 }
 
 func (n *node) exec(now int64, list []*operation) {
@@ -242,18 +256,14 @@ func (n *node) frame(now int64, in *input) {
 		return
 	}
 	from := n.w.nodes[in.peer].id
-	if m := n.disk.ring; m != nil && h.Epoch != m.Epoch {
-		it := wire.Item{Kind: wire.ItemMap}
-		if h.Epoch < m.Epoch {
-			it.Blob = m.Append(nil)
-		}
-		n.own = append(n.own, antientropy.Out{To: from, Item: it})
+	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
+		n.tell(in.peer)
 	}
-	kept := items[:0]
 	for i := range items {
 		it := &items[i]
 		if it.Kind == wire.ItemOp {
 			if in.twice { // a second evaluation would be a second write; TCP does not do that
+				it.Kind = wire.ItemInvalid
 				continue
 			}
 			if it.Op.Code.Keyed() {
@@ -261,12 +271,11 @@ func (n *node) frame(now int64, in *input) {
 			}
 		}
 		n.mangleIn(in.peer, it)
-		kept = append(kept, *it)
 	}
-	n.machine.Step(now, from, kept)
-	n.puller.Step(now, from, kept)
-	for i := range kept {
-		n.handle(now, from, &kept[i])
+	n.machine.Step(now, from, items)
+	n.puller.Step(now, from, items)
+	for i := range items {
+		n.handle(now, from, &items[i])
 	}
 }
 
@@ -298,22 +307,25 @@ func (n *node) handle(now int64, from ring.NodeID, it *wire.Item) {
 // send encodes what the machines have for each peer.
 func (n *node) send() {
 	boxes := n.outbox[:0]
-	add := func(to ring.NodeID, items ...wire.Item) {
-		i := slices.IndexFunc(boxes, func(o coord.Outbox) bool { return o.To == to })
-		if i < 0 {
-			boxes = append(boxes, coord.Outbox{To: to})
-			i = len(boxes) - 1
-		}
-		boxes[i].Items = append(boxes[i].Items, items...)
-	}
 	for _, o := range n.machine.Effects().Peers {
-		add(o.To, o.Items...)
+		if len(o.Items) > 0 {
+			boxes = append(boxes, o)
+		}
+	}
+	own := len(boxes)
+	add := func(o antientropy.Out) {
+		i := slices.IndexFunc(boxes[own:], func(b coord.Outbox) bool { return b.To == o.To })
+		if i < 0 {
+			boxes = append(boxes, coord.Outbox{To: o.To})
+			i = len(boxes) - own - 1
+		}
+		boxes[own+i].Items = append(boxes[own+i].Items, o.Item)
 	}
 	for _, o := range n.puller.Outs() {
-		add(o.To, o.Item)
+		add(o)
 	}
 	for _, o := range n.own {
-		add(o.To, o.Item)
+		add(o)
 	}
 	n.own = n.own[:0]
 	h := wire.Header{HLC: n.machine.HLC(n.now())}

@@ -60,7 +60,8 @@ type fact struct {
 	shownAt int64
 	killed  bool // a delete, a flush or a version that can expire has seen it
 	reaped  bool
-	lost    int // crashes that took it from a place
+	lost    int  // crashes that took it from a place
+	dead    bool // looked for in the end and not found
 }
 
 // gone reports whether the fact itself is the absence of a value.
@@ -130,7 +131,9 @@ func (o *oracle) looked(d *disk, p ring.Partition, key string, row causal.Contai
 	o.beside[name] = s
 }
 
-func contextName(key string, ctx causal.Context) string { return key + "\x00" + string(ctx.Append(nil)) }
+func contextName(key string, ctx causal.Context) string {
+	return key + "\x00" + string(ctx.Append(nil))
+}
 
 // contextSeen is what the holder of a context that VGET answered has seen.
 func (o *oracle) contextSeen(key string, context []byte, listed []wire.Sibling) set {
@@ -190,6 +193,7 @@ func (o *oracle) create(d *disk, r *replica, op *operation, key string, dot caus
 		}
 	}
 	o.add(f)
+	o.w.nodes[d.node].fresh = append(o.w.nodes[d.node].fresh, dot)
 	if len(op.facts) > 1 && op.code != wire.OpExpire && op.code != wire.OpPersist {
 		o.w.fail("one operation, two dots: op %d made %d", op.id, len(op.facts))
 	}
@@ -252,6 +256,12 @@ func (o *oracle) add(f *fact) {
 		f.seen.each(func(i int) { o.facts[i].killed = true })
 	}
 	o.w.trace("  fact %d: %s op %d key %s value %q seen %v", f.n, o.name(f.dot), f.op.id, f.key, f.value, f.seen.list())
+}
+
+// reap notes that a tombstone and what it had seen are over for good: every owner has it durably.
+func (o *oracle) reap(f *fact) {
+	f.reaped = true
+	f.seen.each(func(i int) { o.facts[i].reaped = true })
 }
 
 func (s set) list() (out []int) {

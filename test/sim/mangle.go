@@ -1,0 +1,120 @@
+package sim
+
+import (
+	"slices"
+
+	"shoal/causal"
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// The planted bugs that live in what nodes say to each other.
+
+// mangleOut changes what a node sends. Without a planted bug it changes nothing.
+func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
+	switch {
+	case bug(ContextExtended):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemWrite && it.ID != 0 {
+				n.asked[question{peer, it.ID}] = extendedKey{it.Partition, it.Slot, it.Key}
+			}
+		}
+	case bug(LoneVersion):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemWrite {
+				it.Row = n.lone(it.Row)
+			}
+		}
+	case bug(NotWrittenBack):
+		return n.acknowledgeUnsent(peer, items)
+	case bug(IncompleteTakenOver):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemPulled && !it.Has(wire.FlagComplete) {
+				clock := n.disk.live[it.Partition].Clock.Clone()
+				it.Clock, it.Flags = &clock, it.Flags|wire.FlagComplete
+			}
+		}
+	case bug(WholeByNotWhole):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemPulled {
+				it.Flags |= wire.FlagWhole
+			}
+		}
+	case bug(FlushByVector):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemFlush {
+				it.Clock = withoutHoles(it.Clock)
+			}
+		}
+	}
+	return items
+}
+
+// lone is the newest version of this life alone.
+func (n *node) lone(row causal.Container) causal.Container {
+	for i := range row.Versions {
+		if v := row.Versions[i]; slices.Contains(n.fresh, v.Dot) {
+			return causal.Container{Versions: []causal.Version{v}, Vector: causal.Vector{v.Dot}}
+		}
+	}
+	return row
+}
+
+// acknowledgeUnsent takes copies that hold nothing of this tick (they are written back for a read) for acknowledged.
+func (n *node) acknowledgeUnsent(peer int, items []wire.Item) []wire.Item {
+	kept := items[:0]
+	for _, it := range items {
+		own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
+		if it.Kind != wire.ItemWrite || it.ID == 0 || own {
+			kept = append(kept, it)
+			continue
+		}
+		n.machine.Step(n.now(), n.w.nodes[peer].id, []wire.Item{{Kind: wire.ItemAck, ID: it.ID}})
+	}
+	return kept
+}
+
+func withoutHoles(c *causal.Clock) *causal.Clock {
+	var out causal.Clock
+	for _, e := range c.Entries() {
+		for seq := uint64(1); seq <= c.Max(e.Actor); seq++ {
+			out.Add(causal.Dot{Actor: e.Actor, Seq: seq})
+		}
+	}
+	return &out
+}
+
+// mangleIn changes what a node hears. Without a planted bug it changes nothing.
+func (n *node) mangleIn(peer int, it *wire.Item) {
+	switch {
+	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
+		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}
+	case bug(ContextExtended) && it.Kind == wire.ItemAck && it.Has(wire.FlagUncovered):
+		if x, ok := n.asked[question{peer, it.ID}]; ok {
+			n.extend(peer, x)
+		}
+	case bug(LateMessagesTaken) && it.Kind == wire.ItemWrite:
+		n.mergeRaw(it.Partition, it.Slot, it.Key, it.Row)
+	case bug(LateMessagesTaken) && it.Kind == wire.ItemPulled:
+		for _, r := range it.Rows {
+			n.mergeRaw(it.Partition, r.Slot, r.Key, r.Row)
+		}
+	}
+}
+
+// extend lets this node's version cover what the peer holds.
+func (n *node) extend(peer int, x extendedKey) {
+	theirs, mine := n.w.nodes[peer].disk.live[x.partition], n.disk.live[x.partition]
+	if theirs == nil || mine == nil {
+		return
+	}
+	row := mine.rows[string(x.key)]
+	row.Vector = row.Vector.Join(theirs.rows[string(x.key)].Vector)
+	n.disk.Put(x.partition, x.slot, x.key, row, nil)
+}
+
+func (n *node) mergeRaw(p ring.Partition, s ring.Slot, key []byte, row causal.Container) {
+	if r := n.disk.live[p]; r != nil {
+		n.disk.Put(p, s, key, causal.Merge(r.rows[string(key)], row), nil)
+	}
+}
