@@ -3,6 +3,8 @@ package sim
 import (
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,13 @@ var (
 	seeds    = flag.Int("seeds", 4000, "how many seeds to run")
 	fromSeed = flag.Uint64("from", 1, "the first of them")
 )
+
+// A world is small and short-lived: collecting less often halves its price.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 func TestSeeds(t *testing.T) {
 	if *oneSeed >= 0 {
