@@ -84,7 +84,7 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 	if !rep.Clock.Covers(it.Clock) {
 		m.store.AdoptClock(it.Partition, it.Clock)
 	}
-	e.pulled, e.sound = true, e.sound || it.Has(wire.FlagWhole)
+	e.pulled, e.sound, e.current = true, e.sound || it.Has(wire.FlagWhole), true
 	m.judge(it.Partition)
 }
 

@@ -1,6 +1,8 @@
 package antientropy
 
 import (
+	"slices"
+
 	"shoal/causal"
 	"shoal/ring"
 	"shoal/wire"
@@ -49,6 +51,7 @@ type pull struct {
 	asked     causal.Clock
 	pulled    bool // since the replica's life began
 	sound     bool // and the peer's replica was whole then
+	current   bool // pulled since the connection to the peer came up
 }
 
 // Puller pulls for one node. It is not safe for concurrent use.
@@ -80,6 +83,20 @@ func New(cfg Config, store Store) *Puller {
 // Whole reports whether this node's replica may answer a read by itself: nothing that was acknowledged before its
 // life began is missing from it.
 func (m *Puller) Whole(p ring.Partition) bool { return int(p) < len(m.whole) && m.whole[p] }
+
+// Current reports whether this node's replica has pulled from every other owner that is up since that one came up. Until
+// then the others may hold writes that were acknowledged while this node could not be reached.
+func (m *Puller) Current(p ring.Partition) bool {
+	if int(p) >= len(m.pulls) {
+		return false
+	}
+	for i := range m.pulls[p] {
+		if e := &m.pulls[p][i]; m.up[e.peer] && !e.current {
+			return false
+		}
+	}
+	return true
+}
 
 // WholeCount returns how many of this node's replicas are whole, and how many there are.
 func (m *Puller) WholeCount() (whole, all int) {
@@ -156,13 +173,15 @@ func (m *Puller) Up(now int64, peer ring.NodeID) {
 	m.up[peer] = true
 	m.each(peer, func(e *pull) {
 		m.close(e)
-		e.due = now
+		e.due, e.current = now, false
 	})
 }
 
-// Down says that the connection is gone. Where this node now comes first it takes over: the others are due.
+// Down says that the connection is gone. Where this node now comes first it takes over: the others are due. Nothing of
+// this connection may reach the next: the peer numbers its questions from the start after a boot.
 func (m *Puller) Down(now int64, peer ring.NodeID) {
 	m.up[peer] = false
+	m.out = slices.DeleteFunc(m.out, func(o Out) bool { return o.To == peer })
 	m.each(peer, func(e *pull) {
 		m.close(e)
 		for i := range m.pulls[e.partition] {
@@ -226,8 +245,9 @@ func (m *Puller) Tick(now int64) {
 func (m *Puller) giveUp(now int64) {
 	for p := range m.pulls {
 		for i := range m.pulls[p] {
-			if e := &m.pulls[p][i]; now >= e.due {
+			if e := &m.pulls[p][i]; e.id != 0 && now >= e.due {
 				m.close(e)
+				e.due = now + m.cfg.Retry // the others first
 			}
 		}
 	}

@@ -73,9 +73,12 @@ type Machine struct {
 	store Store
 	ring  *ring.Map
 	whole func(ring.Partition) bool
+	// current says whether a replica has caught up with the owners that are up; nil: always
+	current func(ring.Partition) bool
 
 	up         map[ring.NodeID]bool
-	passedOver map[ring.NodeID]bool // skewed clocks: alive, but not to coordinate
+	passedOver map[ring.NodeID]bool  // skewed clocks: alive, but not to coordinate
+	ahead      map[ring.NodeID]int64 // by how many ms a peer's clock is ahead of ours: see Heard
 
 	hlc     uint64
 	nextID  uint64
@@ -95,12 +98,17 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		cfg: cfg, store: store, whole: whole,
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
+		ahead:      map[ring.NodeID]int64{},
 		waiting:    map[uint64]*pending{},
 	}
 }
 
 // Install makes m the ring map. Operations under way end by the owners they began with.
 func (m *Machine) Install(r *ring.Map) { m.ring = r }
+
+// ReadFirstUnless makes the first owner, too, read a quorum before it writes to a partition for which current is false:
+// after a boot or a cut others may have coordinated, and a write that has not seen theirs would stay beside it.
+func (m *Machine) ReadFirstUnless(current func(ring.Partition) bool) { m.current = current }
 
 // PassOver says whether a node's clock is too far off for it to coordinate.
 func (m *Machine) PassOver(node ring.NodeID, skewed bool) { m.passedOver[node] = skewed }
@@ -131,6 +139,16 @@ func (m *Machine) send(to ring.NodeID, kind wire.Kind, id uint64) *wire.Item {
 	o := &m.out.Peers[i]
 	o.Items = append(o.Items, wire.Item{Kind: kind, ID: id})
 	return &o.Items[len(o.Items)-1]
+}
+
+// dropBox forgets what this tick has for a peer.
+func (m *Machine) dropBox(to ring.NodeID) {
+	for i := range m.out.Peers {
+		if o := &m.out.Peers[i]; o.To == to {
+			clear(o.Items)
+			o.Items = o.Items[:0]
+		}
+	}
 }
 
 func (m *Machine) live(n ring.NodeID) bool { return n == m.cfg.Self || m.up[n] }

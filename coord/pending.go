@@ -44,10 +44,11 @@ type pending struct {
 	hedgeAt  int64
 
 	// where the result goes: a client's vector, or the peer that forwarded
-	token uint64
-	index int
-	from  ring.NodeID // zero: a client of this node
-	reply uint64      // the peer's id of it
+	token  uint64
+	index  int
+	from   ring.NodeID // zero: a client of this node
+	reply  uint64      // the peer's id of it
+	orphan bool        // nobody waits for the result: the connection to that peer is gone
 
 	owners []ring.NodeID
 	self   int // own position among the owners, -1 when none
@@ -56,7 +57,8 @@ type pending struct {
 	handed bool // an owner handed it over to us
 
 	asked    set // owners with an open question
-	answered set
+	answered set // owners that said what they hold
+	refused  set // owners that could not say
 	whole    set // owners whose answer counts towards R
 	acked    set // owners that hold the write
 	must     set // owners that must be among the W while they are up
@@ -77,7 +79,7 @@ func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 		p = new(pending)
 	}
 	m.nextID++
-	*p = pending{id: m.nextID, op: *op, deadline: o.deadline, token: o.token, index: o.index, from: o.from, reply: o.reply, handed: o.handed}
+	*p = pending{id: m.nextID, op: *op, deadline: o.deadline, token: o.token, index: o.index, from: o.from, reply: o.reply, orphan: o.orphan, handed: o.handed}
 	p.hedgeAt = now + m.cfg.Hedge
 	p.owners = m.ring.OwnersOf(op.Partition)
 	p.self = slices.Index(p.owners, m.cfg.Self)
@@ -93,7 +95,9 @@ func (m *Machine) finish(p *pending, r wire.Result) {
 
 // forget ends an operation without a result and returns where its result goes.
 func (m *Machine) forget(p *pending) origin {
-	o := origin{token: p.token, index: p.index, from: p.from, reply: p.reply, deadline: p.deadline, handed: p.handed}
+	o := origin{
+		token: p.token, index: p.index, from: p.from, reply: p.reply, orphan: p.orphan, deadline: p.deadline, handed: p.handed,
+	}
 	delete(m.waiting, p.id)
 	if i, ok := slices.BinarySearchFunc(m.queue, p.id, byID); ok {
 		m.queue = slices.Delete(m.queue, i, i+1)
@@ -114,11 +118,15 @@ type origin struct {
 	index    int
 	from     ring.NodeID
 	reply    uint64
+	orphan   bool
 	deadline int64
 	handed   bool
 }
 
 func (m *Machine) deliver(o origin, r wire.Result) {
+	if o.orphan {
+		return
+	}
 	if o.from == 0 {
 		m.out.Done = append(m.out.Done, Done{Token: o.token, Index: o.index, Result: r})
 		return

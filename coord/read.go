@@ -2,6 +2,7 @@ package coord
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -66,7 +67,7 @@ func (m *Machine) askMore(p *pending, n int) {
 		if n <= 0 {
 			return
 		}
-		if i == p.self || p.asked.has(i) || p.answered.has(i) || !m.up[owner] {
+		if i == p.self || p.asked.has(i) || p.answered.has(i) || p.refused.has(i) || !m.up[owner] {
 			continue
 		}
 		m.askOwner(p, i)
@@ -83,7 +84,8 @@ func (m *Machine) askOwner(p *pending, at int) {
 // onRead answers what this node holds of a key.
 func (m *Machine) onRead(from ring.NodeID, it *wire.Item) {
 	answer := m.send(from, wire.ItemRow, it.ID)
-	if m.replicaOf(it.Partition) == nil {
+	rep := m.replicaOf(it.Partition)
+	if rep == nil {
 		answer.Flags = wire.FlagRefused
 		return
 	}
@@ -98,8 +100,12 @@ func (m *Machine) onRead(from ring.NodeID, it *wire.Item) {
 	}
 	if digest(row) == it.Digest {
 		answer.Flags |= wire.FlagSame
-	} else {
-		answer.Row = row
+		return
+	}
+	answer.Row = row
+	if !rep.Flushed.IsZero() { // where no row is, no vector can say that the reader's values were dropped
+		dropped := rep.Flushed.Clone()
+		answer.Clock, answer.Flags = &dropped, answer.Flags|wire.FlagFlushed
 	}
 }
 
@@ -107,11 +113,13 @@ func (m *Machine) onRead(from ring.NodeID, it *wire.Item) {
 // row first, and the reader answers from that.
 func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 	p.asked.drop(at)
-	p.answered.add(at)
-	switch {
-	case it.Has(wire.FlagRefused):
+	if it.Has(wire.FlagRefused) {
+		p.refused.add(at)
 		m.readProgress(now, p)
 		return
+	}
+	p.answered.add(at)
+	switch {
 	case it.Has(wire.FlagSame):
 		p.digests[at] = p.digest
 	default:
@@ -122,6 +130,9 @@ func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 			m.finish(p, status(wire.ClusterDown))
 			return
 		}
+		if it.Has(wire.FlagFlushed) {
+			row = m.strip(&p.op, row, it.Clock)
+		}
 		if m.admit(rep, p.op.Partition, p.op.Slot, p.op.Key, row, it.Row).Changed {
 			m.Stats.ReadRepairs++
 		}
@@ -130,6 +141,17 @@ func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 		p.whole.add(at)
 	}
 	m.readProgress(now, p)
+}
+
+// strip takes from the local row what flushes dropped at another owner. The flush itself comes by pull.
+func (m *Machine) strip(op *wire.Op, row causal.Container, dropped *causal.Clock) causal.Container {
+	kept := slices.DeleteFunc(slices.Clone(row.Versions), func(v causal.Version) bool { return dropped.Contains(v.Dot) })
+	if len(kept) == len(row.Versions) {
+		return row
+	}
+	row.Versions = kept
+	m.store.Put(op.Partition, op.Slot, op.Key, row, nil)
+	return row
 }
 
 // readProgress ends the collecting when R whole owners have answered, or when no more answers can come.
@@ -178,11 +200,11 @@ func (m *Machine) answer(now int64, p *pending) {
 	res := m.evalRead(now, &p.op, row)
 	now64 := digest(row)
 	var same, differ set
-	for i := range p.owners {
+	for i, owner := range p.owners {
 		switch {
 		case i == p.self && p.answered.has(i):
 			same.add(i) // the local row is what is shown
-		case !p.answered.has(i):
+		case !p.answered.has(i) || !m.up[owner]:
 		case p.digests[i] == now64:
 			same.add(i)
 		default:

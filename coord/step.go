@@ -110,11 +110,11 @@ func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 
 // onOp takes in a forwarded operation. It is never forwarded again; an owner may hand it over once.
 func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
-	o := origin{from: from, reply: it.ID, deadline: it.Deadline, handed: it.Has(wire.FlagHandedOver)}
+	o := origin{from: from, reply: it.ID, deadline: it.Deadline - m.ahead[from], handed: it.Has(wire.FlagHandedOver)}
 	switch {
 	case m.ring == nil:
 		m.deliver(o, status(wire.Loading))
-	case now > it.Deadline:
+	case now > o.deadline:
 		m.Stats.Late++
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "the operation came too late"})
 	case int(it.Op.Partition) >= m.ring.Q || m.ring.Position(it.Op.Partition, m.cfg.Self) < 0:
@@ -159,13 +159,19 @@ func position(owners []ring.NodeID, n ring.NodeID) int {
 // Up says that the connection to a peer stands.
 func (m *Machine) Up(peer ring.NodeID) { m.up[peer] = true }
 
-// Down says that the connection to a peer is gone: what it was asked it will not answer.
+// Down says that the connection to a peer is gone: what it was asked it will not answer, and what it asked it does not
+// wait for. Nothing of this connection may reach the next one: there the peer may be a new incarnation, which numbers
+// its own questions from the start, so that an old answer would be taken for one of these.
 func (m *Machine) Down(now int64, peer ring.NodeID) {
 	m.up[peer] = false
+	delete(m.ahead, peer)
 	for _, id := range m.snapshot() {
 		p := m.waiting[id]
 		if p == nil {
 			continue
+		}
+		if p.from == peer {
+			p.orphan = true
 		}
 		if p.phase == phaseForward {
 			if p.target == peer {
@@ -180,6 +186,17 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 			}
 			m.progress(now, p)
 		}
+	}
+	m.dropBox(peer)
+}
+
+// Heard takes in the hybrid logical clock that a frame's header carries, before the frame's items. Deadlines are by
+// the sender's clock: the smallest delay seen in this connection says how far that is ahead of ours (or less, by the
+// fastest frame's time on the way), so that a late frame still looks late.
+func (m *Machine) Heard(now int64, peer ring.NodeID, hlc uint64) {
+	ahead := int64(hlc>>16) - now
+	if was, ok := m.ahead[peer]; !ok || ahead > was {
+		m.ahead[peer] = ahead
 	}
 }
 

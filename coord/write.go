@@ -53,7 +53,7 @@ func (m *Machine) mustReadFirst(now int64, op *wire.Op, owners []ring.NodeID, ro
 	if len(owners) == 1 {
 		return false
 	}
-	if owners[0] != m.cfg.Self || !m.whole(op.Partition) {
+	if owners[0] != m.cfg.Self || !m.whole(op.Partition) || m.current != nil && !m.current(op.Partition) {
 		return true
 	}
 	switch op.Code {

@@ -157,6 +157,7 @@ func (n *Node) makeMachines() {
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
 		SiblingMax: n.opts.SiblingMax, MaxPending: maxPending,
 	}, n.store, n.mu.puller.Whole)
+	n.mu.coord.ReadFirstUnless(n.mu.puller.Current)
 	n.mu.agree = ring.NewAgreement(n.id.Node, nil, n.id.acceptor, n.world.Random())
 	n.mu.vectors = map[uint64]*vector{}
 	n.mu.up = map[ring.NodeID]bool{}

@@ -83,6 +83,7 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
 // heard looks at what every frame says of its sender: its map's epoch and its clock.
 func (n *Node) heard(now int64, from ring.NodeID, h wire.Header) {
 	n.mu.skew.offset[from] = int64(h.HLC>>16) - now
+	n.mu.coord.Heard(now, from, h.HLC)
 	n.mu.coord.PassOver(from, h.Capabilities&wire.CapPassOver != 0)
 	if n.mu.ring != nil && h.Epoch > n.mu.ring.Epoch && now-n.mu.asked[from] > 100 {
 		n.mu.asked[from] = now

@@ -180,7 +180,9 @@ func (g *guard) makeRoom() bool {
 	}
 	size := 2 * cap(p.buf)
 	if p.bulk >= 0 { // the end of the argument is known: go no further than a little beyond it
-		size = min(size, max(p.pos-p.start+p.bulk+2+queryFirst, held+queryFirst))
+		// But always by a share of what is held, because moving it costs that much: a command of many short
+		// arguments would otherwise be moved once for each queryFirst bytes.
+		size = min(size, max(p.pos-p.start+p.bulk+2+queryFirst, held+held/4+queryFirst))
 	}
 	p.compact(make([]byte, 0, min(size, most)))
 	return true

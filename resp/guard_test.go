@@ -198,6 +198,20 @@ func TestGuardIsLinear(t *testing.T) {
 	}
 }
 
+// A command of very many short arguments is moved to a larger buffer a few times only, not once per few kilobytes.
+func TestGuardGrowsInGreatSteps(t *testing.T) {
+	const args = 300_000
+	conn := &scriptConn{pieces: []string{fmt.Sprintf("*%d\r\n", args) + strings.Repeat("$6\r\nabcdef\r\n", args)}}
+	g := newTestGuard(conn, false)
+	var dst [4096]byte
+	if _, err := g.Read(dst[:]); err != nil {
+		t.Fatal(err)
+	}
+	if b := g.take(); len(b.args) != args || conn.read > 60 {
+		t.Fatalf("%d arguments in %d reads, each of which moved all that was held", len(b.args), conn.read)
+	}
+}
+
 // The property that makes the guard safe to reason about: what it finds depends on the bytes only.
 func TestGuardIsSplitInvariant(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))

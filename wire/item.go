@@ -17,7 +17,7 @@ const (
 	ItemFlush          // a range tombstone to take in: ID, Partition, Life, Dot, Clock
 	ItemAck            // answer to ItemWrite and ItemFlush: ID, FlagRefused, FlagUncovered
 	ItemRead           // what do you hold: ID, Partition, Slot, Key, Digest of what the reader holds
-	ItemRow            // answer to ItemRead: ID, FlagSame or Row, FlagWhole, FlagRefused
+	ItemRow            // answer to ItemRead: ID, FlagSame or Row, FlagWhole, FlagRefused; with FlagFlushed Clock
 	ItemClockRead      // what have you processed: ID, Partition
 	ItemClock          // its answer: ID, Clock, FlagWhole, FlagRefused
 	ItemPull           // what do I lack: ID, Partition, Life, Clock
@@ -40,6 +40,7 @@ const (
 	FlagUncovered                    // the row held a live dot that the write had not seen
 	FlagComplete                     // nothing that the puller lacked was left out
 	FlagHandedOver                   // an owner hands the operation to the first owner: coordinate it or refuse it
+	FlagFlushed                      // Clock is what flushes dropped at the answerer
 )
 
 // LogEntry names a dot and the key it belongs to; with Dropped it is a range tombstone and has no key.

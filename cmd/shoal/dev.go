@@ -10,11 +10,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"shoal/node"
 )
+
+const settleTime = 5 * time.Second
 
 func dev(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := pflag.NewFlagSet("dev", pflag.ContinueOnError)
@@ -102,6 +105,7 @@ func (c *devCluster) start(ctx context.Context, count int) error {
 		if err := c.await(ctx, n); err != nil {
 			return err
 		}
+		c.settle(ctx, n)
 		fmt.Fprintf(c.stdout, "n%d ready on %s\n", i+1, n.ClientAddr())
 	}
 	return nil
@@ -115,6 +119,22 @@ func (c *devCluster) await(ctx context.Context, n *node.Node) error {
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// settle waits until the node sees all others and its replicas may answer, so that what is tried at once works. A kept
+// cluster may have had more nodes than are started now: that must not hold it up for ever.
+func (c *devCluster) settle(ctx context.Context, n *node.Node) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		if st := n.Status(); st.Live == st.Members && st.ReplicasWhole == st.Replicas {
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * time.Millisecond):
+		}
 	}
 }
 

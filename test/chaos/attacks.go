@@ -159,35 +159,63 @@ func halfOpen(ctx context.Context, a *arena) error {
 // reset makes Close cut the connection instead of ending it in good order.
 func reset(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
 
-// manyArguments sends, over and over, an MGET of nearly as many keys as a command may have: legal, and as costly as a
-// request gets.
+// manyArguments sends commands with as many arguments as one may have, over and over. They are unknown, so what they
+// cost is their framing.
 func manyArguments(ctx context.Context, a *arena) error {
-	const keys = 1<<20 - 1
+	const most = 1 << 20
+	request := append(fmt.Appendf(nil, "*%d\r\n$4\r\nmany\r\n", most), bytes.Repeat([]byte("$6\r\nabcdef\r\n"), most-1)...)
+	return crowd(2, func(int) error {
+		conn, err := dial(a.target.addr)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(a.round + 20*time.Second))
+		answers := bufio.NewReader(conn)
+		for ctx.Err() == nil {
+			if _, err := conn.Write(request); err != nil {
+				return err
+			}
+			const want = "-ERR unknown command 'many', with args beginning with: 'abcdef' "
+			if line, err := answers.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) {
+				return fmt.Errorf("a command of %d arguments: %q, %w", most, clip(line), err)
+			}
+		}
+		return nil
+	})
+}
+
+// manyKeys reads very many keys with one command, on two connections, over and over: legal, and as costly as a request
+// gets.
+func manyKeys(ctx context.Context, a *arena) error {
+	const keys = 50_000
 	var request bytes.Buffer
 	fmt.Fprintf(&request, "*%d\r\n$4\r\nMGET\r\n", keys+1)
 	for i := range keys {
 		fmt.Fprintf(&request, "$6\r\n%06x\r\n", i)
 	}
-	conn, err := dial(a.target.addr)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	answers := bufio.NewReaderSize(conn, 1<<16)
-	for turns := 0; ctx.Err() == nil; turns++ {
-		if _, err := conn.Write(request.Bytes()); err != nil {
+	return crowd(2, func(int) error {
+		conn, err := dial(a.target.addr)
+		if err != nil {
 			return err
 		}
-		line, err := answers.ReadString('\n')
-		if err != nil || line != fmt.Sprintf("*%d\r\n", keys) {
-			return fmt.Errorf("MGET of %d keys: %q, %v", keys, clip(line), err)
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(a.round + 20*time.Second))
+		answers := bufio.NewReader(conn)
+		for ctx.Err() == nil {
+			if _, err := conn.Write(request.Bytes()); err != nil {
+				return err
+			}
+			line, err := answers.ReadString('\n')
+			if err != nil || line != fmt.Sprintf("*%d\r\n", keys) {
+				return fmt.Errorf("MGET of %d keys: %q, %w", keys, clip(line), err)
+			}
+			if _, err := io.CopyN(io.Discard, answers, keys*int64(len("$-1\r\n"))); err != nil {
+				return fmt.Errorf("MGET of %d keys: %w", keys, err)
+			}
 		}
-		if _, err := io.CopyN(io.Discard, answers, keys*int64(len("$-1\r\n"))); err != nil {
-			return fmt.Errorf("MGET of %d keys: %w", keys, err)
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // neverRead pipelines commands with short and with long answers and reads none.

@@ -125,11 +125,16 @@ func (n *node) field(ctx context.Context, section, name string) int {
 	return -1
 }
 
-// live waits until each node sees this many members answer, and says how long that took.
+// whole says whether all the node's replicas may answer by themselves.
+func (n *node) whole(ctx context.Context) bool {
+	return n.field(ctx, "ring", "ring_replicas_whole") == n.field(ctx, "ring", "ring_replicas")
+}
+
+// live waits until each node sees this many members answer and has caught up with them, and says how long that took.
 func live(ctx context.Context, want int, within time.Duration, nodes ...*node) (time.Duration, error) {
 	from := time.Now()
 	for _, n := range nodes {
-		for n.field(ctx, "ring", "ring_live") != want || n.client.Ping(ctx).Err() != nil {
+		for n.field(ctx, "ring", "ring_live") != want || !n.whole(ctx) || n.client.Ping(ctx).Err() != nil {
 			switch {
 			case ctx.Err() != nil:
 				return 0, ctx.Err()

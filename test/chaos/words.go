@@ -98,7 +98,7 @@ func sayWord(addr string, w word, byteByByte bool) (string, error) {
 	}
 	_ = conn.(*net.TCPConn).CloseWrite()
 	all := <-heard
-	if all.err != nil && !(errors.Is(all.err, syscall.ECONNRESET) && len(all.bytes) > 0) {
+	if all.err != nil && (!errors.Is(all.err, syscall.ECONNRESET) || len(all.bytes) == 0 && w.answer != "") {
 		return string(all.bytes), all.err
 	}
 	return string(all.bytes), nil

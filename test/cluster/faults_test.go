@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
 )
 
 // load writes and reads through the clients, all the time, and counts what failed from a moment on.
@@ -40,7 +39,7 @@ func (l *load) run(c redis.Cmdable, prefix string) {
 		select {
 		case <-l.done:
 			return
-		case <-time.After(10 * time.Millisecond):
+		case <-time.After(slowdown * 25 * time.Millisecond):
 		}
 		key, value := fmt.Sprint(prefix, "-", i%16), fmt.Sprint(i)
 		began := time.Now()
@@ -317,4 +316,3 @@ func TestStatusNamesWhoIsDown(t *testing.T) {
 		}
 	})
 }
-

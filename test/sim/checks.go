@@ -42,7 +42,7 @@ func (o *oracle) checkRow(d *disk, r *replica, key string, before, after causal.
 		if f == nil {
 			continue
 		}
-		if o.seenByOneOf(f, after) {
+		if o.seenByOneOf(f, after) && !(f.gone() && f.reaped) {
 			o.w.fail("revived: node %d stores %s of key %s (%s) beside a version that had seen it: %s",
 				d.node, o.name(f.dot), key, f.value, o.names(after))
 		}
@@ -138,7 +138,7 @@ func (o *oracle) shownBy(op *operation) (out []*fact) {
 
 // read proves, where every answered read had R owners (strict worlds, and worlds without faults): it shows no value
 // that an acknowledged write had replaced when the read began (stale), and lacks none that was acknowledged by then
-// (missed) or shown by then (unshown), unless a write that had seen it is shown or a delete had seen it.
+// (missed) or, where R >= W, shown by then (unshown), unless a write that had seen it is shown or a delete had seen it.
 func (o *oracle) read(op *operation) {
 	shown := o.shownBy(op)
 	var closure set
@@ -179,7 +179,7 @@ func (o *oracle) read(op *operation) {
 		}
 	}
 	for _, f := range shown {
-		if !f.shown && 2*o.w.cfg.r > o.w.cfg.n {
+		if !f.shown && o.w.cfg.r >= o.w.cfg.w && (op.code == wire.OpVGet || len(o.byValue[f.value]) == 1) {
 			f.shown, f.shownAt = true, o.w.now
 		}
 	}

@@ -94,7 +94,7 @@ func (w *World) next(c *client) {
 // draw makes one to three operations on different keys.
 func (w *World) draw(c *client) []*operation {
 	r := w.rand
-	if w.cfg.flushes && (w.flushing == nil || w.now > w.flushing.begun+3*w.cfg.timeout) && r.percent(3) {
+	if w.cfg.flushes && (w.flushing == nil || w.now > w.flushing.begun+3*w.cfg.timeout) && r.percent(12) {
 		op := w.newOp(wire.OpFlush, "")
 		op.partition = w.partition(c.keys[r.below(len(c.keys))])
 		w.flushing = op

@@ -25,6 +25,9 @@ type Config struct {
 	latency  int  // mean delay of a frame
 	loss     int  // percent, in a wild session
 	double   int  // percent, in a wild session
+	late     int  // percent of frames that come seconds late, in a wild session
+	pause    int  // most between two faults
+	storm    int  // most between two faults while nodes join
 	entries  int  // log entries in one answer to a pull
 	every    int64
 	hedge    int64
@@ -41,7 +44,7 @@ func configure(r *random) Config {
 	c := Config{
 		n: 3, r: 2, w: 2, q: 1 << r.below(3), members: 3, keys: r.between(1, 4), clients: r.between(1, 4),
 		strict: r.percent(60), always: r.percent(15), wild: r.percent(50), faults: r.percent(85),
-		reaps: r.percent(25), flushes: r.percent(25), expiry: r.percent(25), contexts: r.percent(60),
+		reaps: r.percent(25), flushes: r.percent(30), expiry: r.percent(25), contexts: r.percent(60),
 		owned: r.percent(40), latency: r.between(1, 15), entries: 1000,
 		every: int64(r.between(200, 3000)), hedge: int64(r.between(5, 60)), syncs: int64(r.between(200, 2000)),
 		load: int64(r.between(1000, 5000)), timeout: 1000, joins: r.percent(20),
@@ -71,16 +74,59 @@ func configure(r *random) Config {
 	return c
 }
 
+// calm is the usual pause between two faults, at most.
+const calm = 900
+
 func (c *Config) shapeFaults(r *random) {
 	// A sentence about W-1 of the places holds for wholeness only while no more were lost: see Puller.
 	c.careful = c.n > 3 || c.w != 2
+	c.pause, c.storm = calm, calm
 	if !c.faults {
-		c.skew, c.wild = r.between(0, 150), c.wild && r.percent(50)
+		c.skew, c.wild = r.between(0, 500), c.wild && r.percent(50)
 		return
 	}
 	c.skew = r.between(0, 300)
 	c.kills, c.losses, c.cuts = r.percent(60), r.percent(70), r.percent(60)
 	if c.wild {
-		c.loss, c.double = r.between(0, 20), r.between(0, 10)
+		c.loss, c.double, c.late = r.between(0, 20), r.between(0, 10), r.between(0, 4)
 	}
+	if c.joins && r.percent(50) {
+		c.members, c.storm, c.kills, c.cuts = max(c.members, 5), r.between(50, 400), true, true
+	}
+	switch r.below(8) {
+	case 0:
+		c.focusOnLoss(r)
+	case 1:
+		c.focusOnReads(r)
+	case 2:
+		c.focusOnFlushes(r)
+	}
+}
+
+// focusOnReads: values that only their coordinator holds are read, and then the coordinator is gone.
+func (c *Config) focusOnReads(r *random) {
+	c.n, c.r, c.w, c.careful = 3, 2, 2, false
+	c.strict, c.owned, c.wild, c.kills, c.cuts = true, false, true, true, true
+	c.keys, c.clients, c.loss, c.pause = 1, 4, r.between(20, 50), 400
+	c.flushes, c.expiry, c.contexts = false, false, true
+}
+
+// focusOnFlushes: clocks with holes, and flushes made of them.
+func (c *Config) focusOnFlushes(r *random) {
+	c.flushes, c.wild, c.cuts, c.owned = true, true, true, false
+	c.keys, c.clients, c.loss, c.entries = 4, 4, r.between(10, 40), 1000
+}
+
+// focusOnLoss: what a mix of faults rarely meets, namely many lost tails, most of them large, while quorums are read.
+func (c *Config) focusOnLoss(r *random) {
+	c.strict, c.always, c.losses, c.kills, c.cuts = true, false, true, true, r.percent(50)
+	c.syncs, c.pause = int64(r.between(1000, 5000)), r.between(100, 600)
+	c.joins, c.reaps, c.load = false, false, 4000
+	switch r.below(3) {
+	case 0:
+		c.n, c.r, c.w, c.members = 3, 1, 3, 3
+	case 1:
+		c.n, c.r, c.w, c.members = 5, 3, 3, 5
+	}
+	c.careful = c.n > 3 || c.w != 2
 }

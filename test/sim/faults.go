@@ -13,8 +13,17 @@ func (w *World) fault() {
 	if w.healing {
 		return
 	}
-	w.push(event{at: w.now + int64(w.rand.between(50, 900)), kind: evFault})
+	pause := w.cfg.pause
+	if w.loadEnds == 0 {
+		pause = w.cfg.storm
+	}
+	w.push(event{at: w.now + int64(w.rand.between(pause/20, pause)), kind: evFault})
 	n := w.nodes[w.rand.below(len(w.nodes))]
+	if n.up && n.disk.suspect && w.cfg.kills && w.rand.percent(30) {
+		w.stop(n, nil) // a second time before it has pulled
+		w.stats.kills++
+		return
+	}
 	switch x := w.rand.below(100); {
 	case x < 20 && w.cfg.kills && n.up:
 		w.stop(n, nil)
@@ -66,7 +75,9 @@ func (w *World) stop(n *node, left state) {
 	}
 	w.disconnected(n)
 	pause := w.rand.between(10, 600)
-	if w.rand.percent(20) {
+	if w.loadEnds == 0 && w.cfg.storm < calm {
+		pause = w.rand.between(1, 40)
+	} else if w.rand.percent(20) {
 		pause = w.rand.between(600, 3000)
 	}
 	w.push(event{at: w.now + int64(pause), kind: evBoot, node: n.index})
@@ -83,6 +94,35 @@ func (w *World) bootAgain(n *node) {
 	}
 	if n.disk.ring == nil {
 		w.push(event{at: w.now + 20, kind: evJoin, node: n.index, life: n.life})
+	}
+}
+
+// accepted: while nodes join in a storm, the adversary waits for the moment that chance rarely meets: an acceptor has
+// accepted, its answer is on the way, and neither it nor a third hears in time that the map is decided.
+func (w *World) accepted(n *node, s *ring.AcceptorState) {
+	if w.healing || w.cfg.storm >= calm || s.Accepted == (ring.Ballot{}) || s.Accepted.Node == n.id || !w.rand.percent(30) {
+		return
+	}
+	w.push(event{
+		at: w.now + int64(w.rand.between(1, 4*w.cfg.latency)), kind: evAmbush,
+		node: n.index, life: n.life, peer: w.byID(s.Accepted.Node),
+	})
+}
+
+func (w *World) ambush(acceptor, proposer *node) {
+	if w.healing {
+		return
+	}
+	w.stats.kills++
+	w.stop(acceptor, nil)
+	until := w.now + int64(w.rand.between(300, 2000))
+	for i, peer := range w.nodes {
+		if peer != proposer {
+			l, dir := w.link(proposer.index, i)
+			l.cut[dir], l.cut[1-dir] = max(l.cut[dir], until), max(l.cut[1-dir], until)
+			w.disconnect(proposer, peer, 1200)
+			w.disconnect(peer, proposer, 1200)
+		}
 	}
 }
 
@@ -127,7 +167,7 @@ func (w *World) join(n *node) {
 	if n.disk.ring != nil {
 		return
 	}
-	w.push(event{at: w.now + int64(w.rand.between(20, 200)), kind: evJoin, node: n.index, life: n.life})
+	w.push(event{at: w.now + int64(w.rand.between(10, 150)), kind: evJoin, node: n.index, life: n.life})
 	at := w.nodes[w.rand.below(len(w.nodes))]
 	if at == n || !at.up || at.disk.ring == nil {
 		return
@@ -197,7 +237,7 @@ func (w *World) run() {
 		w.push(event{at: int64(w.rand.between(1, 700)), kind: evFault})
 	}
 	for limit := int64(0); !w.joined(); limit += 100 {
-		if limit == 8000 {
+		if limit == 5000 {
 			w.heal() // joins need no luck, only a majority in the end
 		}
 		if limit > 60_000 {
@@ -208,6 +248,9 @@ func (w *World) run() {
 		}
 	}
 	w.advance(w.now + 200)
+	for limit := w.now + 10_000; !w.cfg.faults && w.now < limit && !w.ready(); {
+		w.advance(w.now + 50)
+	}
 	w.healing = false
 	if w.cfg.reaps {
 		w.push(event{at: w.now, kind: evReap})
@@ -222,12 +265,32 @@ func (w *World) run() {
 	w.heal()
 	w.advance(w.now + 2*w.cfg.timeout)
 	w.rest()
+	for _, key := range w.keys {
+		if !w.cfg.contexts && w.ownersOf(key)[0].disk.live[w.partition(key)].rows[key].LiveCount(w.now+epochMs) > 1 {
+			w.stats.left++
+		}
+	}
 	w.lastLook()
 }
 
 func (w *World) joined() bool {
 	for _, n := range w.nodes {
 		if n.disk.ring == nil || len(n.disk.ring.Members) != len(w.nodes) {
+			return false
+		}
+	}
+	return true
+}
+
+// ready reports whether all nodes are connected with each other and whole.
+func (w *World) ready() bool {
+	for _, n := range w.nodes {
+		for peer, s := range n.session {
+			if s == 0 && peer != n.index {
+				return false
+			}
+		}
+		if !n.allWhole() {
 			return false
 		}
 	}

@@ -30,6 +30,7 @@ const (
 	evHeal   // a link works again
 	evJoin   // a node without a map asks a member
 	evReap
+	evAmbush // an acceptor stops and the proposer is cut off
 )
 
 // heap is a binary heap by (at, order): events of the same ms happen in the order in which they were planned.

@@ -3,6 +3,7 @@ package sim
 import (
 	"slices"
 
+	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/ring"
 	"shoal/wire"
@@ -25,8 +26,6 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Row = n.lone(it.Row)
 			}
 		}
-	case bug(NotWrittenBack):
-		return n.acknowledgeUnsent(peer, items)
 	case bug(IncompleteTakenOver):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemPulled && !it.Has(wire.FlagComplete) {
@@ -61,17 +60,21 @@ func (n *node) lone(row causal.Container) causal.Container {
 }
 
 // acknowledgeUnsent takes copies that hold nothing of this tick (they are written back for a read) for acknowledged.
-func (n *node) acknowledgeUnsent(peer int, items []wire.Item) []wire.Item {
-	kept := items[:0]
-	for _, it := range items {
-		own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
-		if it.Kind != wire.ItemWrite || it.ID == 0 || own {
-			kept = append(kept, it)
-			continue
+func (n *node) acknowledgeUnsent() {
+	var acks []antientropy.Out
+	for _, o := range n.machine.Effects().Peers {
+		for i := range o.Items {
+			it := &o.Items[i]
+			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
+			if it.Kind == wire.ItemWrite && it.ID != 0 && !own {
+				acks = append(acks, antientropy.Out{To: o.To, Item: wire.Item{Kind: wire.ItemAck, ID: it.ID}})
+				it.ID = 0
+			}
 		}
-		n.machine.Step(n.now(), n.w.nodes[peer].id, []wire.Item{{Kind: wire.ItemAck, ID: it.ID}})
 	}
-	return kept
+	for _, a := range acks {
+		n.machine.Step(n.now(), a.To, []wire.Item{a.Item})
+	}
 }
 
 func withoutHoles(c *causal.Clock) *causal.Clock {

@@ -105,7 +105,7 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 	l, dir := w.link(from.index, to)
 	s := from.session[to]
 	w.stats.frames++
-	if s != l.session {
+	if s != l.session || w.lose != nil && w.lose(from.index, to, frame) {
 		return
 	}
 	e := event{kind: evFrame, node: to, peer: from.index, session: s, frame: frame}
@@ -114,6 +114,9 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 			return
 		}
 		e.at = max(w.now, l.stall[dir]) + w.rand.delay(w.cfg.latency)
+		if w.rand.percent(w.cfg.late) && !w.healing {
+			e.at += int64(w.rand.between(300, 4000))
+		}
 		w.push(e)
 		if w.rand.percent(w.cfg.double) {
 			e.at += w.rand.delay(10 * w.cfg.latency)

@@ -93,6 +93,7 @@ func (n *node) boot(lost bool) {
 		cfg.W = 1
 	}
 	n.machine = coord.New(cfg, d, whole)
+	n.machine.ReadFirstUnless(n.puller.Current)
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
 	for p, r := range d.live {
 		if r != nil {
@@ -149,6 +150,7 @@ func (n *node) adopt(m *ring.Map) {
 func (n *node) perform(e ring.AgreeEffects) {
 	if e.Persist != nil {
 		n.disk.acceptor = *e.Persist
+		n.w.accepted(n, e.Persist)
 	}
 	for _, s := range e.Sends {
 		n.own = append(n.own, antientropy.Out{To: s.To, Item: wire.Item{Kind: wire.ItemAgree, Blob: s.Msg.Append(nil)}})
@@ -200,6 +202,9 @@ func (n *node) work(timer bool) {
 		n.disk.suspect = false
 	}
 	n.disk.endTick()
+	if bug(NotWrittenBack) {
+		n.acknowledgeUnsent()
+	}
 	n.send()
 	n.deliver()
 	n.machine.Reset()
@@ -220,6 +225,7 @@ func (n *node) input(now int64, in *input) {
 	case evDown:
 		n.machine.Down(now, n.w.nodes[in.peer].id)
 		n.puller.Down(now, n.w.nodes[in.peer].id)
+		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == n.w.nodes[in.peer].id })
 	case evClient:
 		n.exec(now, in.ops)
 	case evFrame:
@@ -272,6 +278,7 @@ func (n *node) frame(now int64, in *input) {
 		}
 		n.mangleIn(in.peer, it)
 	}
+	n.machine.Heard(now, from, h.HLC)
 	n.machine.Step(now, from, items)
 	n.puller.Step(now, from, items)
 	for i := range items {
@@ -328,7 +335,7 @@ func (n *node) send() {
 		add(o)
 	}
 	n.own = n.own[:0]
-	h := wire.Header{HLC: n.machine.HLC(n.now())}
+	h := wire.Header{HLC: uint64(n.now()) << 16}
 	if n.disk.ring != nil {
 		h.Epoch = n.disk.ring.Epoch
 	}

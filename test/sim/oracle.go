@@ -179,6 +179,7 @@ func (o *oracle) create(d *disk, r *replica, op *operation, key string, dot caus
 	for _, x := range o.flushes(r) {
 		o.closure(x, &f.seen)
 	}
+	o.checkNotYetDropped(f, op.partition)
 	switch op.code {
 	case wire.OpExpire, wire.OpPersist:
 		o.seeSame(f, before, v)
@@ -214,12 +215,13 @@ func (o *oracle) seeSame(f *fact, before causal.Container, v *causal.Version) {
 // flush learns of a range tombstone. What it had seen is what its clock names, and clocks are exact sets of dots
 // (package causal tests them against explicit sets); that some replica has processed each is checked here.
 func (o *oracle) flush(d *disk, p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
-	if o.byDot[dot] != nil || d.live[p].Life != dot.Actor {
+	if f := o.byDot[dot]; f != nil {
+		o.checkDropped(d, f, dropped)
 		return
 	}
 	f := &fact{n: len(o.facts), dot: dot, op: o.w.flushing, flush: true, kind: causal.KindTombstone}
-	if f.op == nil {
-		o.w.fail("invention: node %d issues a flush that nobody asked for", d.node)
+	if f.op == nil || d.live[p].Life != dot.Actor {
+		o.w.fail("invention: node %d stores a flush that nobody asked for", d.node)
 		return
 	}
 	for _, x := range o.facts {
@@ -231,6 +233,25 @@ func (o *oracle) flush(d *disk, p ring.Partition, dot causal.Dot, dropped *causa
 		}
 	}
 	o.add(f)
+}
+
+// checkDropped proves that a flush drops, wherever it arrives, only what it had seen.
+func (o *oracle) checkDropped(d *disk, f *fact, dropped *causal.Clock) {
+	for _, x := range o.facts {
+		if dropped.Contains(x.dot) && !f.seen.has(x.n) {
+			o.w.fail("flush drops the unseen: %s (%s) on node %d, flush %s of op %d had not seen it",
+				o.name(x.dot), x.value, d.node, o.name(f.dot), f.op.id)
+		}
+	}
+}
+
+// checkNotYetDropped proves that no flush drops what is written after it.
+func (o *oracle) checkNotYetDropped(f *fact, p ring.Partition) {
+	for _, n := range o.w.nodes {
+		if r := n.disk.live[p]; r != nil && r.Flushed.Contains(f.dot) {
+			o.w.fail("flush drops the unseen: %s is new, and node %d drops it already", o.name(f.dot), n.index)
+		}
+	}
 }
 
 func (o *oracle) processedSomewhere(p ring.Partition, dot causal.Dot) bool {

@@ -31,6 +31,7 @@ type World struct {
 	reaped   bool   // something was reaped: tombstones are no longer compared
 	healing  bool   // the adversary has stopped
 	verbose  func(string)
+	lose     func(from, to int, frame []byte) bool // a directed history's own loss
 	sum      uint64
 	broken   *Failure
 	stats    Stats
@@ -42,6 +43,7 @@ type life struct{ node, n int }
 type Stats struct {
 	Seeds                                                      int
 	ops, ok, acked, frames, kills, losses, refused, cuts, reap int
+	left                                                       int // keys of plain clients that ended with siblings
 	joins, siblings, hedged, repaired, sloppy, readFirst       int
 	uncertain, flushes, flushed, pulledKeys, events            int
 }
@@ -256,6 +258,8 @@ func (w *World) dispatch(e *event) {
 		w.fault()
 	case evJoin:
 		w.join(n)
+	case evAmbush:
+		w.ambush(n, w.nodes[e.peer])
 	case evReap:
 		w.reap()
 	}

@@ -1,0 +1,341 @@
+package coord
+
+import (
+	"fmt"
+	"testing"
+
+	"shoal/ring"
+	"shoal/wire"
+)
+
+// cluster is three owners A B C (in the list's order) of one partition and one member D that owns nothing. Items are
+// delivered by hand; package test/sim searches what these tests only show.
+type cluster struct {
+	t        *testing.T
+	now      int64
+	ids      []ring.NodeID // by name: A is 0
+	machines []*Machine
+	stores   []*memory
+	whole    []bool
+	held     map[[2]int]bool // links whose items stay where they are
+	token    uint64
+	done     map[uint64]wire.Result
+}
+
+const a, b, c, d = 0, 1, 2, 3
+
+func newCluster(t *testing.T) *cluster {
+	x := &cluster{t: t, now: 1_000_000, held: map[[2]int]bool{}, done: map[uint64]wire.Result{}, whole: []bool{true, true, true, true}}
+	m := ring.Found(ring.ClusterID{1}, [32]byte{2}, 3, 1, member(1))
+	for id := ring.NodeID(2); id <= 4; id++ {
+		next, err := m.WithMember(member(id))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m = next
+	}
+	x.ids = append(append(x.ids, m.OwnersOf(0)...), m.Fallbacks(0)...)
+	for i, id := range x.ids {
+		s := newMemory(newLife(i))
+		cfg := Config{Self: id, R: 2, W: 2, Timeout: 1000, Hedge: 10, SiblingMax: 3, MaxPending: 10}
+		mc := New(cfg, s, func(ring.Partition) bool { return x.whole[i] })
+		mc.Install(m)
+		for _, peer := range x.ids {
+			if peer != id {
+				mc.Up(peer)
+			}
+		}
+		x.machines, x.stores = append(x.machines, mc), append(x.stores, s)
+	}
+	return x
+}
+
+func member(id ring.NodeID) ring.Member {
+	return ring.Member{ID: id, Name: fmt.Sprint("n", id), Client: fmt.Sprintf("h:%d", id), Peer: fmt.Sprintf("h:%d", 100+id), Weight: 1}
+}
+
+// settle delivers items until none is left but those that are held back.
+func (x *cluster) settle() {
+	for moved := true; moved; {
+		moved = false
+		for i, m := range x.machines {
+			for _, done := range m.Effects().Done {
+				x.done[done.Token] = done.Result
+			}
+			var out []Outbox
+			for _, o := range m.Effects().Peers {
+				if len(o.Items) > 0 && !x.held[[2]int{i, x.index(o.To)}] {
+					out = append(out, Outbox{o.To, append([]wire.Item(nil), o.Items...)})
+				}
+			}
+			m.Reset()
+			for _, o := range out {
+				moved = true
+				x.machines[x.index(o.To)].Step(x.now, x.ids[i], o.Items)
+			}
+		}
+	}
+	for _, m := range x.machines { // what the last round finished
+		for _, done := range m.Effects().Done {
+			x.done[done.Token] = done.Result
+		}
+	}
+}
+
+func (x *cluster) index(id ring.NodeID) int {
+	for i, have := range x.ids {
+		if have == id {
+			return i
+		}
+	}
+	panic("stranger")
+}
+
+// begin starts an operation and delivers what can be delivered.
+func (x *cluster) begin(at int, op wire.Op) uint64 {
+	x.token++
+	x.machines[at].Exec(x.now, x.token, []wire.Op{op})
+	x.settle()
+	return x.token
+}
+
+func (x *cluster) do(at int, op wire.Op) wire.Result {
+	x.t.Helper()
+	r, ok := x.done[x.begin(at, op)]
+	if !ok {
+		x.t.Fatalf("operation %d has no result", op.Code)
+	}
+	return r
+}
+
+// down ends the connections of a node with everyone, on both sides.
+func (x *cluster) down(n int) {
+	for i := range x.machines {
+		if i != n {
+			x.machines[i].Down(x.now, x.ids[n])
+			x.machines[n].Down(x.now, x.ids[i])
+		}
+	}
+	x.settle()
+}
+
+func (x *cluster) wait(ms int64) {
+	x.now += ms
+	for _, m := range x.machines {
+		m.Tick(x.now)
+	}
+	x.settle()
+}
+
+func plainSet(v string) wire.Op { return wire.Op{Code: wire.OpSet, Key: []byte("k"), Value: []byte(v)} }
+func op(c wire.Code) wire.Op    { return wire.Op{Code: c, Key: []byte("k")} }
+func vset(v string, ctx []byte) wire.Op {
+	return wire.Op{Code: wire.OpVSet, Key: []byte("k"), Value: []byte(v), Context: ctx}
+}
+
+func (x *cluster) expect(r wire.Result, want wire.Status) {
+	x.t.Helper()
+	if r.Status != want {
+		x.t.Fatalf("status %d %s, want %d", r.Status, r.Err, want)
+	}
+}
+
+func TestSetThenGetOnAnyNode(t *testing.T) {
+	x := newCluster(t)
+	for at := range x.machines {
+		v := fmt.Sprint("v", at)
+		x.expect(x.do(at, plainSet(v)), wire.OK)
+		for other := range x.machines {
+			if r := x.do(other, op(wire.OpGet)); !r.Found || string(r.Value) != v {
+				t.Fatalf("set on %d, got %q on %d", at, r.Value, other)
+			}
+			if r := x.do(other, op(wire.OpSiblings)); r.Int != 1 {
+				t.Fatalf("%d siblings", r.Int)
+			}
+		}
+	}
+}
+
+func TestOnlyTheFirstOwnerIssuesDots(t *testing.T) {
+	x := newCluster(t)
+	for at := range x.machines {
+		x.do(at, plainSet("v"))
+	}
+	if x.stores[a].replica.Seq != 4 || x.stores[b].replica.Seq+x.stores[c].replica.Seq != 0 {
+		t.Fatal("writes were coordinated elsewhere")
+	}
+}
+
+func TestWithoutTheFirstOwnerTheNextReadsAQuorumFirst(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{a, b}] = true // b misses the write
+	x.expect(x.do(a, plainSet("old")), wire.OK)
+	x.held[[2]int{a, b}] = false
+	x.down(a)
+	x.expect(x.do(d, plainSet("new")), wire.OK)
+	if r := x.do(c, op(wire.OpSiblings)); r.Int != 1 {
+		t.Fatalf("%d siblings: the write at b had not seen what c holds", r.Int)
+	}
+}
+
+func TestTooFewOwnersWriteNothing(t *testing.T) {
+	x := newCluster(t)
+	x.down(b)
+	x.down(c)
+	x.expect(x.do(a, plainSet("v")), wire.NoReplicas)
+	x.expect(x.do(d, plainSet("v")), wire.NoReplicas)
+	if x.stores[a].replica.Seq != 0 {
+		t.Fatal("a dot was issued")
+	}
+	if r := x.do(a, op(wire.OpGet)); r.Status != wire.OK || r.Found {
+		t.Fatalf("reads answer from the copy that is left: %+v", r)
+	}
+}
+
+func TestAWriteThatCannotReachWIsUncertain(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{a, b}], x.held[[2]int{a, c}] = true, true
+	id := x.begin(a, plainSet("v"))
+	x.wait(1000)
+	r := x.done[id]
+	x.expect(r, wire.Uncertain)
+	if r.Reached != 1 || r.Wanted != 2 {
+		t.Fatalf("%d of %d", r.Reached, r.Wanted)
+	}
+}
+
+func TestAValueIsOnROwnersBeforeItIsShown(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{a, b}], x.held[[2]int{a, c}] = true, true
+	x.begin(a, plainSet("v")) // only a has it
+	x.held[[2]int{a, c}] = false
+	if r := x.do(c, op(wire.OpGet)); string(r.Value) != "v" {
+		t.Fatalf("got %q", r.Value)
+	}
+	if len(x.stores[c].rows["k"].Versions) != 1 {
+		t.Fatal("the reader shows what it does not hold")
+	}
+}
+
+func TestAnOwnerThatIsNotWholeDoesNotCount(t *testing.T) {
+	x := newCluster(t)
+	x.whole[a], x.whole[b], x.whole[c] = false, false, false
+	x.expect(x.do(a, op(wire.OpGet)), wire.ClusterDown)
+	x.expect(x.do(a, plainSet("v")), wire.NoReplicas)
+	x.whole[b], x.whole[c] = true, true
+	x.expect(x.do(a, plainSet("v")), wire.OK)
+}
+
+func TestAReplicaThatIsBehindReadsFirst(t *testing.T) {
+	x := newCluster(t)
+	current := false
+	x.machines[a].ReadFirstUnless(func(ring.Partition) bool { return current })
+	x.do(a, plainSet("v"))
+	current = true
+	x.do(a, plainSet("v"))
+	if n := x.machines[a].Stats.ReadFirst; n != 1 {
+		t.Fatalf("%d writes read first", n)
+	}
+}
+
+func TestSiblingsAndTheirContexts(t *testing.T) {
+	x := newCluster(t)
+	x.expect(x.do(a, vset("1", nil)), wire.OK)
+	x.expect(x.do(a, vset("2", nil)), wire.OK)
+	seen := x.do(b, op(wire.OpVGet))
+	if len(seen.Siblings) != 2 || string(seen.Siblings[0].Value) != "2" {
+		t.Fatalf("%d siblings", len(seen.Siblings))
+	}
+	x.do(a, vset("3", nil))
+	if r := x.do(a, vset("4", nil)); r.Status != wire.TooManySiblings {
+		t.Fatalf("status %d", r.Status)
+	}
+	after := x.do(c, vset("5", seen.Context)) // replaces 1 and 2, not 3
+	if r := x.do(b, op(wire.OpSiblings)); r.Int != 2 {
+		t.Fatalf("%d siblings, want 3 and 5", r.Int)
+	}
+	x.do(b, vset("6", after.Context)) // had seen 1, 2 and 5
+	if r := x.do(b, op(wire.OpSiblings)); r.Int != 2 {
+		t.Fatalf("%d siblings, want 3 and 6", r.Int)
+	}
+	x.do(d, plainSet("7"))
+	if r := x.do(b, op(wire.OpSiblings)); r.Int != 1 {
+		t.Fatalf("a plain SET leaves %d", r.Int)
+	}
+}
+
+func TestAContextBelongsToItsKeyAndCannotBeMadeUp(t *testing.T) {
+	x := newCluster(t)
+	x.do(a, plainSet("v"))
+	ctx := x.do(a, op(wire.OpVGet)).Context
+	other := wire.Op{Code: wire.OpVSet, Key: []byte("other"), Context: ctx}
+	x.expect(x.do(a, other), wire.BadContext)
+	forged := append([]byte(nil), ctx...)
+	forged[3]++
+	x.expect(x.do(a, vset("w", forged)), wire.BadContext)
+	x.expect(x.do(a, vset("w", ctx[:4])), wire.BadContext)
+}
+
+func TestAFlushDropsWhatWasSeenAndNothingElse(t *testing.T) {
+	x := newCluster(t)
+	x.do(a, plainSet("v"))
+	x.expect(x.do(d, wire.Op{Code: wire.OpFlush}), wire.OK)
+	for at := range x.machines {
+		if r := x.do(at, op(wire.OpGet)); r.Found {
+			t.Fatalf("found on %d", at)
+		}
+	}
+	x.do(a, plainSet("w"))
+	if r := x.do(c, op(wire.OpGet)); string(r.Value) != "w" {
+		t.Fatalf("got %q", r.Value)
+	}
+}
+
+func TestADamagedRowIsNotUsed(t *testing.T) {
+	x := newCluster(t)
+	x.do(a, plainSet("v"))
+	x.stores[a].damaged["k"] = true
+	if r := x.do(a, op(wire.OpGet)); string(r.Value) != "v" {
+		t.Fatalf("another owner answers: %+v", r)
+	}
+	x.expect(x.do(a, plainSet("w")), wire.Failed)
+	if x.stores[a].renewed != 1 {
+		t.Fatal("a life that lost a row of its own issues no more dots")
+	}
+}
+
+// A node numbers its questions from the start after a boot: what the one before had asked must not be answered then.
+func TestNothingOfAConnectionReachesTheNext(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{a, b}], x.held[[2]int{a, c}] = true, true
+	x.begin(d, plainSet("v"))
+	x.machines[a].Down(x.now, x.ids[d])
+	x.machines[a].Up(x.ids[d])
+	x.machines[a].Reset()
+	x.machines[a].Tick(x.now + 2000)
+	for _, o := range x.machines[a].Effects().Peers {
+		if o.To == x.ids[d] && len(o.Items) > 0 {
+			t.Fatalf("sent %+v", o.Items)
+		}
+	}
+}
+
+// Deadlines are by the sender's clock. A frame is late when it took long, not when the clocks differ.
+func TestDeadlinesAllowForSkew(t *testing.T) {
+	x := newCluster(t)
+	const ahead = 1500 // a's clock
+	forwarded := func(sent int64) []wire.Item {
+		return []wire.Item{{Kind: wire.ItemOp, ID: 7, Op: plainSet("v"), Deadline: sent + 1000}}
+	}
+	m := x.machines[a]
+	m.Heard(x.now+ahead+2, x.ids[d], uint64(x.now)<<16)
+	m.Step(x.now+ahead+2, x.ids[d], forwarded(x.now))
+	if m.Stats.Late != 0 {
+		t.Fatal("in time, and taken for late")
+	}
+	m.Heard(x.now+ahead+1300, x.ids[d], uint64(x.now)<<16)
+	m.Step(x.now+ahead+1300, x.ids[d], forwarded(x.now))
+	if m.Stats.Late != 1 {
+		t.Fatal("1.3 s on the way, and not taken for late")
+	}
+}

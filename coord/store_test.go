@@ -1,0 +1,58 @@
+package coord
+
+import (
+	"errors"
+
+	"shoal/causal"
+	"shoal/ring"
+)
+
+// memory is a Store of one partition's replica.
+type memory struct {
+	replica causal.Replica
+	rows    map[string]causal.Container
+	damaged map[string]bool
+	renewed int
+}
+
+func newMemory(life causal.Actor) *memory {
+	return &memory{replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}, damaged: map[string]bool{}}
+}
+
+func (s *memory) Replica(ring.Partition) *causal.Replica { return &s.replica }
+
+func (s *memory) Row(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
+	if s.damaged[string(key)] {
+		return causal.Container{}, errors.New("checksum")
+	}
+	return s.replica.View(s.rows[string(key)]), nil
+}
+
+func (s *memory) Put(_ ring.Partition, _ ring.Slot, key []byte, row causal.Container, dots []causal.Dot) {
+	s.rows[string(key)] = row
+	s.replica.Mark(dots)
+}
+
+func (s *memory) Flush(_ ring.Partition, dot causal.Dot, dropped *causal.Clock) {
+	s.replica.Flush(dropped)
+	s.replica.Mark([]causal.Dot{dot})
+}
+
+func (s *memory) Renew(ring.Partition) error {
+	s.renewed++
+	s.replica.Life, s.replica.Seq = s.replica.Life+1000, 0
+	return nil
+}
+
+func (s *memory) Count(_ ring.Partition, now int64) (n int64) {
+	for _, row := range s.rows {
+		if s.replica.View(row).LiveCount(now) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *memory) CountSlot(ring.Slot, int64) int64 { return s.Count(0, 0) }
+
+func newLife(i int) causal.Actor { return causal.Actor(10 + i) }
