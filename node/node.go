@@ -150,7 +150,7 @@ func (n *Node) openStore() error {
 func (n *Node) makeMachines() {
 	n.mu.puller = antientropy.New(antientropy.Config{
 		Self: n.id.Node, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
-		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 8,
+		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 16,
 	}, n.store)
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,

@@ -73,8 +73,13 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
 		n.heard(now, from, h)
 		n.mu.coord.Step(now, from, items)
 		n.mu.puller.Step(now, from, items)
+		answered := false
 		for i := range items {
+			answered = answered || items[i].Kind == wire.ItemPulled
 			n.onItem(now, from, &items[i])
+		}
+		if answered {
+			n.mu.puller.Tick(now) // an answer makes room for the next question: a boot must not wait for the timer
 		}
 		clear(items)
 	})

@@ -182,7 +182,7 @@ func (o *oracle) create(d *disk, r *replica, op *operation, key string, dot caus
 	o.checkNotYetDropped(f, op.partition)
 	switch op.code {
 	case wire.OpExpire, wire.OpPersist:
-		o.seeSame(f, before, v)
+		o.seeSame(f, before, after, v)
 	case wire.OpVSet, wire.OpVDel:
 		f.seen.join(op.seen)
 		o.checkDiscarded(d, f, before, after)
@@ -200,10 +200,13 @@ func (o *oracle) create(d *disk, r *replica, op *operation, key string, dot caus
 	}
 }
 
-// seeSame: a change of expiry replaces the version with the same value only; one into the past deletes them all.
-func (o *oracle) seeSame(f *fact, before causal.Container, v *causal.Version) {
+// seeSame: a change of expiry replaces versions with the same value only; one into the past deletes them all.
+func (o *oracle) seeSame(f *fact, before, after causal.Container, v *causal.Version) {
 	for i := range before.Versions {
 		b := &before.Versions[i]
+		if after.Find(b.Dot) != nil {
+			continue
+		}
 		if v.Kind == causal.KindTombstone || string(b.Payload) == string(v.Payload) && b.Kind == v.Kind {
 			if x := o.byDot[b.Dot]; x != nil {
 				o.closure(x, &f.seen)
