@@ -18,7 +18,9 @@ type Store interface {
 	Row(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
 	// Put stores a row, its log entries and marks the dots in the clock, all in one step.
 	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
-	// Flush stores a range tombstone and marks its dot.
+	// Flush stores a range tombstone and marks its dot. It is fsynced before the tick ends, whatever the durability: what
+	// it dropped also leaves in the vectors of rows, without the flush's dot, so that its loss would leave replicas
+	// different for ever.
 	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
 	// Renew gives the replica a fresh actor, durably: one of its rows proved unreadable.
 	Renew(p ring.Partition) error

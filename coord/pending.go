@@ -62,7 +62,6 @@ type pending struct {
 	whole    set // owners whose answer counts towards R
 	acked    set // owners that hold the write
 	must     set // owners that must be among the W while they are up
-	differ   set // owners that hold something else than we do now
 	digest   uint64
 	digests  [MaxOwners]uint64
 	need     int

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type Conn struct {
 	local   string
 	state   State
 	now     time.Time // start of the running batch
+	turn    time.Time // when the connection last let others run
 	closing bool      // close once the replies so far are out
 	readCap int       // value-returning operations the next vector may hold, see Vector
 
@@ -177,6 +179,19 @@ func (c *Conn) Info() ConnInfo {
 	defer c.mu.Unlock()
 	i.Name, i.LibName, i.LibVer = c.mu.name, c.mu.libName, c.mu.libVer
 	return i
+}
+
+// turnTime is how long a connection works without letting others run. Without such turns a few clients that send
+// without end, or pipelines of costly commands (INFO, COMMAND DOCS), keep a PING waiting for a whole slice of the
+// scheduler each.
+const turnTime = time.Millisecond
+
+// giveWay ends the connection's turn if it has lasted. It is called by the connection's goroutine only.
+func (c *Conn) giveWay() {
+	if now := time.Now(); now.Sub(c.turn) > turnTime {
+		runtime.Gosched()
+		c.turn = time.Now()
+	}
 }
 
 // begin prepares the connection for a batch.

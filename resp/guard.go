@@ -20,6 +20,7 @@ const (
 	queryLeast  = 1 << 20  // likewise
 	writeChunk  = 256 << 10
 	lingerBytes = 1 << 20
+	lingerPiece = 16 << 10
 	lingerTime  = 500 * time.Millisecond
 )
 
@@ -126,8 +127,8 @@ func (g *guard) take() batch {
 	if len(p.ends) > 0 {
 		n = p.ends[len(p.ends)-1]
 	}
-	if cap(g.args) > 2*batchArgs && n < batchArgs {
-		g.args = nil
+	if cap(g.args) < n || cap(g.args) > 2*batchArgs && n < batchArgs {
+		g.args = make([][]byte, 0, max(n, 16))
 	}
 	g.args = g.args[:0]
 	for _, s := range p.args[:n] {
@@ -153,6 +154,7 @@ func (g *guard) fill() error {
 		}
 		return err
 	}
+	g.conn.giveWay()
 	g.parser.buf = buf[:len(buf)+n]
 	g.conn.bytesIn.Add(int64(n))
 	g.conn.srv.stats.BytesIn.Add(int64(n))
@@ -179,10 +181,13 @@ func (g *guard) makeRoom() bool {
 		return false
 	}
 	size := 2 * cap(p.buf)
-	if p.bulk >= 0 { // the end of the argument is known: go no further than a little beyond it
-		// But always by a share of what is held, because moving it costs that much: a command of many short
-		// arguments would otherwise be moved once for each queryFirst bytes.
-		size = min(size, max(p.pos-p.start+p.bulk+2+queryFirst, held+held/4+queryFirst))
+	if p.bulk >= 0 {
+		// The end of the argument is known: go no further than a little beyond it, if that is a good step. A small one
+		// would have to be repeated for every short argument, and each moves all that is held.
+		need := p.pos - p.start + p.bulk + 2 + queryFirst
+		if need > held+held/8 && need <= size+queryUsual {
+			size = need
+		}
 	}
 	p.compact(make([]byte, 0, min(size, most)))
 	return true
@@ -292,13 +297,14 @@ func (g *guard) linger() {
 	if g.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil || g.draining.Load() {
 		return
 	}
-	sink := make([]byte, queryFirst)
+	sink := make([]byte, lingerPiece)
 	for left := lingerBytes; left > 0; {
 		n, err := g.Conn.Read(sink)
 		if err != nil {
 			return
 		}
 		left -= n
+		g.conn.giveWay()
 	}
 }
 

@@ -1,6 +1,9 @@
 package resp
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Redis's limits on what a request may look like, in bytes unless named otherwise.
 const (
@@ -140,6 +143,9 @@ func (p *parser) argument(l limits) bool {
 	}
 	if len(p.buf)-p.pos < p.bulk+2 {
 		return false
+	}
+	if len(p.args) == cap(p.args) { // in greater steps than append, which leaves much behind at a million arguments
+		p.args = slices.Grow(p.args, min(p.left, max(16, len(p.args))))
 	}
 	p.args = append(p.args, span{uint32(p.pos), uint32(p.pos + p.bulk)})
 	p.pos += p.bulk + 2

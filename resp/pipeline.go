@@ -2,18 +2,12 @@ package resp
 
 import (
 	"bytes"
-	"runtime"
 	"runtime/debug"
-	"time"
 
 	"github.com/tidwall/redcon"
 )
 
 const errNoAuth = "NOAUTH Authentication required."
-
-// batchTurn is how long a batch computes before it lets other connections run. Without it a few pipelines of costly
-// commands (INFO, COMMAND DOCS) keep a PING waiting for a whole scheduler slice of each of them.
-const batchTurn = time.Millisecond
 
 // handle is redcon's handler: the trigger arrived, so the guard holds a batch.
 func (s *Server) handle(rc redcon.Conn, _ redcon.Command) {
@@ -57,16 +51,14 @@ func (s *Server) serveBatch(c *Conn) {
 }
 
 func (s *Server) runCommands(c *Conn, v *Vector, b batch) (ran int) {
-	turn := time.Now()
 	for i := range b.ends {
 		if c.closing || c.w.err != nil {
 			break
 		}
 		s.dispatch(c, v, b.command(i))
 		ran++
-		if len(v.pending) == 0 && time.Since(turn) > batchTurn { // commands that wait for the backend give way by it
-			runtime.Gosched()
-			turn = time.Now()
+		if len(v.pending) == 0 { // those that wait for the backend give way by that
+			c.giveWay()
 		}
 	}
 	return ran

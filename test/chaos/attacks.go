@@ -164,7 +164,7 @@ func reset(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
 func manyArguments(ctx context.Context, a *arena) error {
 	const most = 1 << 20
 	request := append(fmt.Appendf(nil, "*%d\r\n$4\r\nmany\r\n", most), bytes.Repeat([]byte("$6\r\nabcdef\r\n"), most-1)...)
-	return crowd(2, func(int) error {
+	return crowd(1, func(int) error {
 		conn, err := dial(a.target.addr)
 		if err != nil {
 			return err

@@ -10,8 +10,8 @@
 // smoke.sh builds it and runs both, short. Longer runs by hand: see the flags.
 //
 // Latencies are those of a machine that others use too. A process of its own sends PING to the attacked node and, at
-// the same moments, to a node that nobody attacks. What the second sees is the machine's noise: a round that it
-// disturbed is run again. The figures of both are printed.
+// the same moments, to a node that nobody attacks. What the second sees is the machine's noise, and so is the share of the
+// processors that other programs use: a round that was disturbed is run again. All these figures are printed.
 //
 // It does not cut networks, lose disks or skew clocks, and replays nothing: test/sim does. It measures no throughput.
 // It needs Linux: memory and descriptors of the nodes are read from /proc.

@@ -88,7 +88,8 @@ type node struct {
 // node makes the i-th node of this run without starting it.
 func (h *house) node(i int, name string, flags ...string) *node {
 	n := &node{addr: fmt.Sprintf("127.0.0.1:%d", h.port+i), peer: fmt.Sprintf("127.0.0.1:%d", h.port+i+10000)}
-	args := append([]string{"serve", "--name", name, "--listen", n.addr, "--dir", filepath.Join(h.dir, name)}, flags...)
+	args := append([]string{"serve", "--name", name, "--listen", n.addr, "--dir", filepath.Join(h.dir, name),
+		"--http", fmt.Sprintf("127.0.0.1:%d", h.port+i+100)}, flags...) // to look inside with go tool pprof
 	n.process = h.process(name, h.shoal, args...)
 	n.client = connect(n.addr)
 	return n

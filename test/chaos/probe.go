@@ -63,30 +63,33 @@ func probe(addrs []string, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// pinger sends PING on one connection at fixed moments. A PING that could not be sent in time because the one before
-// was not answered counts from the moment at which it should have been sent: a stall is seen in its full length by
-// all that fell into it.
+// pinger sends PING on one connection, one after the other and at best each pingEvery. A slow answer keeps it from
+// sending those that others would have sent meanwhile, so it counts them as well: an answer after 12 ms is also one
+// after 7 and one after 2. A stall is thus seen in its full length by all that would have fallen into it.
 type pinger struct {
 	addr string
 	conn net.Conn
 
 	mu      sync.Mutex
-	asked   time.Time // when the PING under way was due, zero: none is
+	asked   time.Time // when the PING under way was sent, zero: none is
 	samples []time.Duration
 	errors  int
 	text    string
 }
 
 func (p *pinger) run() {
-	for due := time.Now(); ; due = due.Add(pingEvery) {
-		time.Sleep(time.Until(due))
+	for next := time.Now(); ; next = next.Add(pingEvery) {
+		time.Sleep(time.Until(next))
+		if now := time.Now(); now.Sub(next) > pingEvery {
+			next = now // those left out are counted by note
+		}
 		p.mu.Lock()
-		p.asked = due
+		p.asked = time.Now()
 		p.mu.Unlock()
 		err := p.ping()
 		p.mu.Lock()
+		p.note(time.Since(p.asked))
 		p.asked = time.Time{}
-		p.samples = append(p.samples, time.Since(due))
 		if err != nil {
 			p.errors++
 			if p.text == "" {
@@ -96,7 +99,16 @@ func (p *pinger) run() {
 		p.mu.Unlock()
 		if err != nil {
 			time.Sleep(20 * time.Millisecond)
-			due = time.Now()
+		}
+	}
+}
+
+// note takes the time of an answer and those of the ones it kept from being asked for.
+func (p *pinger) note(took time.Duration) {
+	for ; ; took -= pingEvery {
+		p.samples = append(p.samples, took)
+		if took <= pingEvery {
+			return
 		}
 	}
 }
@@ -135,7 +147,7 @@ func (p *pinger) take() latency {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if waited := time.Since(p.asked); !p.asked.IsZero() && waited > pingEvery {
-		p.samples = append(p.samples, waited)
+		p.note(waited)
 	}
 	l := summary(p.samples)
 	l.Errors, l.Text = p.errors, p.text

@@ -189,6 +189,9 @@ func (n *node) work(timer bool) {
 		n.machine.Tick(now)
 		n.puller.Tick(now)
 		n.perform(n.agree.Tick(now))
+		if n.w.cfg.flushes && n.w.rand.percent(5) {
+			n.disk.bury()
+		}
 		if n.w.cfg.wild && n.w.rand.percent(2) { // there a frame is lost and the connection stays
 			for peer, s := range n.session {
 				if s != 0 {

@@ -1,6 +1,10 @@
 package sim
 
-import "fmt"
+import (
+	"fmt"
+
+	"shoal/wire"
+)
 
 func (s *Stats) add(o *Stats) {
 	s.Seeds += o.Seeds
@@ -23,4 +27,33 @@ func (s *Stats) String() string {
 		"%d sloppy reads, %d writes that read first, %d keys pulled, %d frames, %d events, %d keys of plain clients ended with siblings",
 		s.Seeds, s.ops, s.ok, s.uncertain, s.acked, s.flushed, s.siblings, s.kills, s.losses, s.refused, s.cuts, s.reap,
 		s.joins, s.repaired, s.sloppy, s.readFirst, s.pulledKeys, s.frames, s.events, s.left)
+}
+
+func (w *World) finalStats() Stats {
+	s := w.stats
+	s.Seeds = 1
+	for _, f := range w.oracle.facts {
+		if f.acked {
+			s.acked++
+		}
+		if f.flush {
+			s.flushed++
+		}
+	}
+	for _, op := range w.ops {
+		if op.done && op.status == wire.Uncertain {
+			s.uncertain++
+		}
+		if len(op.result.Siblings) > 1 {
+			s.siblings++
+		}
+	}
+	for _, n := range w.nodes {
+		m := &n.machine.Stats
+		s.repaired += int(m.ReadRepairs)
+		s.sloppy += int(m.SloppyReads)
+		s.readFirst += int(m.ReadFirst)
+		s.pulledKeys += int(n.puller.Stats.KeysTaken)
+	}
+	return s
 }

@@ -103,13 +103,14 @@ func (s state) apply(c *change) {
 
 // disk is a node's store: what is there now, what is synced, and the changes between.
 type disk struct {
-	w      *World
-	node   int
-	live   state
-	synced state
-	tail   []change // applied to live, not to synced
-	tick   int
-	always bool // sync at the end of each tick
+	w       *World
+	node    int
+	live    state
+	synced  state
+	tail    []change // applied to live, not to synced
+	tick    int
+	always  bool // sync at the end of each tick
+	flushed bool // a flush in this tick: see coord.Store
 	// durable at once whatever the setting
 	ring     *ring.Map
 	acceptor ring.AcceptorState
@@ -124,8 +125,24 @@ func (d *disk) do(c change) {
 
 func (d *disk) endTick() {
 	d.tick++
-	if d.always {
+	if d.always || d.flushed {
 		d.sync()
+		d.flushed = false
+	}
+}
+
+// bury removes rows that flushes have left nothing of, as the engine does in the background.
+func (d *disk) bury() {
+	for p, r := range d.live {
+		if r == nil || r.Flushed.IsZero() {
+			continue
+		}
+		for _, key := range d.w.keys {
+			row, ok := r.rows[key]
+			if view := r.View(row); ok && len(view.Versions) == 0 && r.Flushed.CoversVector(view.Vector) {
+				d.do(change{kind: changeReap, partition: ring.Partition(p), key: key})
+			}
+		}
 	}
 }
 
@@ -194,6 +211,7 @@ func (d *disk) Mark(p ring.Partition, s ring.Slot, key []byte, dots []causal.Dot
 
 func (d *disk) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	c := dropped.Clone()
+	d.flushed = true
 	d.do(change{kind: changeFlush, partition: p, dots: []causal.Dot{dot}, clock: &c})
 	d.w.oracle.flush(d, p, dot, &c)
 }

@@ -44,8 +44,8 @@ type Stats struct {
 	Seeds                                                      int
 	ops, ok, acked, frames, kills, losses, refused, cuts, reap int
 	left                                                       int // keys of plain clients that ended with siblings
-	joins, siblings, hedged, repaired, sloppy, readFirst       int
-	uncertain, flushes, flushed, pulledKeys, events            int
+	joins, siblings, repaired, sloppy, readFirst               int
+	uncertain, flushed, pulledKeys, events                     int
 }
 
 // Failure is a violated check.
