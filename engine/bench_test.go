@@ -13,7 +13,7 @@ import (
 const benchKeys = 100_000
 
 func benchStore(b *testing.B) *Store {
-	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 32 << 20, MachineBoot: "m"})
+	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 64 << 20, MachineBoot: "m"})
 	b.Cleanup(func() { must(b, s.Close()) })
 	ps := make([]ring.Partition, 256)
 	for i := range ps {
