@@ -269,7 +269,9 @@ func (s *Store) beginLog(next uint32) error {
 	s.wal.prepare(next)
 	select {
 	case seg := <-s.wal.spares.ready:
+		s.wal.mu.Lock()
 		s.wal.live = append(s.wal.live, seg)
+		s.wal.mu.Unlock()
 		s.segment = seg.num
 		s.dirty = append(s.dirty, dirtyRows{segment: seg.num})
 		return nil

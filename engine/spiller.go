@@ -171,7 +171,7 @@ func (w *spiller) spillDots(num uint32) error {
 		}
 		w.pause()
 	}
-	slices.SortStableFunc(dots, func(a, b pair) int { return bytes.Compare(a.name, b.name) })
+	slices.SortFunc(dots, func(a, b pair) int { return bytes.Compare(a.name, b.name) })
 	t := tables{w: w}
 	for i, d := range dots {
 		if i+1 < len(dots) && bytes.Equal(d.name, dots[i+1].name) { // logged again
