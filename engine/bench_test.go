@@ -34,13 +34,17 @@ func benchRef(i uint32) Ref {
 func apply(b *testing.B, s *Store, rng *rand.Rand, value []byte, n int) {
 	for range n {
 		ref := benchRef(rng.Uint32N(benchKeys))
-		row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
-		must(b, err)
-		d := s.Replica(ref.Partition).Next()
-		v := causal.Version{Dot: d, Kind: causal.KindString, HLC: d.Seq, Payload: value}
-		s.Put(ref.Partition, ref.Slot, ref.Key, row.Discard(row.Context()).Add(v), []causal.Dot{d})
+		applyOne(b, s, ref, value)
 	}
 	must(b, s.EndTick())
+}
+
+func applyOne(b *testing.B, s *Store, ref Ref, value []byte) {
+	row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
+	must(b, err)
+	d := s.Replica(ref.Partition).Next()
+	v := causal.Version{Dot: d, Kind: causal.KindString, HLC: d.Seq, Payload: value}
+	s.Put(ref.Partition, ref.Slot, ref.Key, row.Discard(row.Context()).Add(v), []causal.Dot{d})
 }
 
 // BenchmarkApply reports ns per operation, not per tick.

@@ -52,10 +52,16 @@ func (s *Store) turn() {
 	}
 	s.segment = s.wal.current().num
 	s.dirty = append(s.dirty, dirtyRows{segment: s.segment})
+	s.beginRound()
+	s.spiller.hurry.Store(s.wal.sealed() >= s.wal.limit*3/4)
+}
+
+// beginRound begins one if it is time. The current segment must be empty.
+func (s *Store) beginRound() {
 	if s.round == nil && s.wal.sealed() >= s.wal.limit/2 {
 		s.round = s.newRound(s.segment - 1)
+		s.wal.spilling.Store(true)
 	}
-	s.spiller.hurry.Store(s.wal.sealed() >= s.wal.limit*3/4)
 }
 
 // newRound prepares a round at the end of a segment, when no tick is under way.
@@ -152,7 +158,9 @@ func (s *Store) finish() {
 	for len(s.dirty) > 0 && s.dirty[0].segment <= r.through {
 		s.dirty = s.dirty[1:]
 	}
+	s.wal.spilling.Store(false)
 	s.wal.recycle(r.through)
+	s.wal.spares.wake()
 	s.forgetting = s.Partitions()
 	s.barren = 0
 	s.stats.spills.Add(1)

@@ -33,10 +33,11 @@ type seglog struct {
 	reserve uint64
 	fail    func(error)
 
-	seq     uint64        // of the last record
-	durable atomic.Uint64 // highest sequence known to be on the disk
-	syncs   atomic.Int64
-	used    atomic.Int64 // bytes of all live segments
+	seq      uint64        // of the last record
+	durable  atomic.Uint64 // highest sequence known to be on the disk
+	syncs    atomic.Int64
+	used     atomic.Int64 // bytes of all live segments
+	spilling atomic.Bool  // a round is under way
 
 	mu   sync.Mutex
 	live []*segment // oldest first

@@ -105,7 +105,7 @@ func (l *seglog) prepare(next uint32) {
 // makeSpare returns the next segment, nil when the log is at its limit.
 func (l *seglog) makeSpare() (*segment, error) {
 	p := &l.spares
-	if l.sealed()+l.size > l.limit {
+	if l.spilling.Load() && l.sealed()+l.size > l.limit { // a round is about to make room
 		return nil, nil
 	}
 	p.mu.Lock()

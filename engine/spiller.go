@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -240,7 +241,7 @@ func (t *tables) begin() {
 		return
 	}
 	w.tables++
-	path := w.fs.PathJoin(w.dir, segmentName(uint32(w.tables))+".sst")
+	path := w.fs.PathJoin(w.dir, fmt.Sprintf("%010d.sst", w.tables))
 	f, err := w.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		t.err = err

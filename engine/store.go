@@ -85,6 +85,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s.spiller = s.newSpiller()
 	go s.spiller.run()
+	s.beginRound()
 	return s, nil
 }
 
@@ -215,9 +216,7 @@ func (s *Store) Close() error {
 	}
 	err := s.EndTick()
 	s.spiller.close()
-	if err == nil {
-		err = s.Sync()
-	}
+	err = errors.Join(err, s.Sync())
 	if err == nil {
 		if serr := s.spillAll(); serr != nil {
 			s.log.Warn("the rows stay in the log", "error", serr)

@@ -2,8 +2,7 @@ package engine
 
 import (
 	"bytes"
-
-	"github.com/cespare/xxhash/v2"
+	"hash/maphash"
 )
 
 // table finds the rows of one partition in memory: open addressing, linear probing, the upper bits of the hash are
@@ -22,7 +21,10 @@ const (
 	cellSize   = 12 // bytes
 )
 
-func hashOf(name []byte) uint32 { return uint32(xxhash.Sum64(name) >> 32) }
+// hashSeed is of this process: nobody outside can choose keys that all meet in one place.
+var hashSeed = maphash.MakeSeed()
+
+func hashOf(name []byte) uint32 { return uint32(maphash.Bytes(hashSeed, name) >> 32) }
 
 // find returns the index of the row's cell, -1 when the table does not have it.
 func (t *table) find(m *slabs, hash uint32, name []byte) int {
