@@ -173,12 +173,13 @@ func TestCrashesAtEveryKindOfMoment(t *testing.T) {
 			at := rng.IntN(400)
 			var crashed *vfs.MemFS
 			atCrash := 0
-			var mu sync.Mutex // the hook runs in Pebble's goroutines too
+			dice := rand.New(rand.NewPCG(seed, uint64(boot))) // the hook's own
+			var mu sync.Mutex                                 // the hook runs in Pebble's goroutines too
 			hooked := &hookFS{FS: disk, hook: func() {
 				mu.Lock()
 				defer mu.Unlock()
 				if at--; at == 0 {
-					crashed, _ = crashClone(disk, rng)
+					crashed, _ = crashClone(disk, dice)
 					atCrash = synced
 				}
 			}}
