@@ -14,8 +14,10 @@ import (
 
 const benchKeys = 100_000
 
-func benchStore(b *testing.B) *Store {
-	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 64 << 20, MachineBoot: "m"})
+func benchStore(b *testing.B) *Store { return benchStoreWith(b, 0, 0) }
+
+func benchStoreWith(b *testing.B, memory, log int64) *Store {
+	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 64 << 20, MachineBoot: "m", MemoryBytes: memory, LogBytes: log})
 	b.Cleanup(func() { must(b, s.Close()) })
 	ps := make([]ring.Partition, 256)
 	for i := range ps {
@@ -94,4 +96,26 @@ func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkSpilling is BenchmarkApply while the sorted store is filled: with everything in memory and a small log, and
+// with a quarter of the rows in memory. The CPU includes tables and compactions.
+func BenchmarkSpilling(b *testing.B) {
+	for _, memory := range []int64{256 << 20, 6 << 20} {
+		b.Run(fmt.Sprint("memory=", memory>>20, "MiB"), func(b *testing.B) {
+			s, rng, value := benchStoreWith(b, memory, 16<<20), rand.New(rand.NewPCG(1, 1)), make([]byte, 100)
+			for range 2 * benchKeys / 256 {
+				apply(b, s, rng, value, 256)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			cpu := cpuTime()
+			for i := 0; i < b.N; i += 64 {
+				apply(b, s, rng, value, 64)
+			}
+			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(s.Stats().SpilledRows)/float64(b.N), "spilled/op")
+			b.ReportMetric(float64(s.Stats().Stalls), "stalls")
+		})
+	}
 }
