@@ -233,6 +233,11 @@ func (fs *hookFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.F
 	return hookFile{f, fs.hook}, err
 }
 
+func (fs *hookFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
+	return hookFile{f, fs.hook}, err
+}
+
 func (fs *hookFS) OpenDir(name string) (vfs.File, error) {
 	f, err := fs.FS.OpenDir(name)
 	return hookFile{f, fs.hook}, err

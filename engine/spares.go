@@ -128,7 +128,10 @@ func (l *seglog) openSpare(num, old uint32) (vfs.File, error) {
 	var f vfs.File
 	var err error
 	if old != 0 {
-		f, err = l.fs.ReuseForWrite(l.path(old), l.path(num), vfs.WriteCategoryUnspecified)
+		// Not ReuseForWrite: in Pebble's memory file system it can block for ever beside a CrashClone.
+		if err = l.fs.Rename(l.path(old), l.path(num)); err == nil {
+			f, err = l.fs.OpenReadWrite(l.path(num), vfs.WriteCategoryUnspecified)
+		}
 	} else if err = l.roomFor(l.size); err == nil {
 		f, err = l.fs.Create(l.path(num), vfs.WriteCategoryUnspecified)
 	}
