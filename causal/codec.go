@@ -60,11 +60,15 @@ func (c Container) Size() int {
 // DecodeContainer decodes a whole buffer. Payloads alias b.
 func DecodeContainer(b []byte) (Container, error) {
 	d := decoder{b: b}
+	return d.container()
+}
+
+func (d *decoder) container() (Container, error) {
 	d.format()
 	c := Container{Vector: d.vector()}
 	n := d.count(6)
 	if n > 0 {
-		c.Versions = make([]Version, 0, n)
+		c.Versions = d.arena.takeVersions(n)
 	}
 	for range n {
 		var v Version
@@ -206,8 +210,9 @@ func DecodeVector(b []byte) (Vector, []byte, error) {
 // decoder reads from the front of b. After the first error every read returns zero, so loops end by their counts,
 // which are bounded by the bytes that are left.
 type decoder struct {
-	b   []byte
-	err error
+	b     []byte
+	err   error
+	arena *Arena // nil: every slice is allocated
 }
 
 func (d *decoder) fail(format string, args ...any) {
@@ -282,7 +287,7 @@ func (d *decoder) vector() Vector {
 	if n == 0 {
 		return nil
 	}
-	v := make(Vector, 0, n)
+	v := d.arena.takeDots(n)
 	for range n {
 		e := Dot{Actor(d.uint64()), d.uvarint()}
 		if k := len(v); k > 0 && v[k-1].Actor >= e.Actor || e.Seq == 0 {

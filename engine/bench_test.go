@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
+	"time"
 
 	"shoal/causal"
 	"shoal/ring"
@@ -12,8 +14,10 @@ import (
 
 const benchKeys = 100_000
 
-func benchStore(b *testing.B) *Store {
-	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 64 << 20, MachineBoot: "m"})
+func benchStore(b *testing.B) *Store { return benchStoreWith(b, 0, 0) }
+
+func benchStoreWith(b *testing.B, memory, log int64) *Store {
+	s := mustOpen(b, Options{Dir: b.TempDir(), CacheBytes: 64 << 20, MachineBoot: "m", MemoryBytes: memory, LogBytes: log})
 	b.Cleanup(func() { must(b, s.Close()) })
 	ps := make([]ring.Partition, 256)
 	for i := range ps {
@@ -32,13 +36,17 @@ func benchRef(i uint32) Ref {
 func apply(b *testing.B, s *Store, rng *rand.Rand, value []byte, n int) {
 	for range n {
 		ref := benchRef(rng.Uint32N(benchKeys))
-		row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
-		must(b, err)
-		d := s.Replica(ref.Partition).Next()
-		v := causal.Version{Dot: d, Kind: causal.KindString, HLC: d.Seq, Payload: value}
-		s.Put(ref.Partition, ref.Slot, ref.Key, row.Discard(row.Context()).Add(v), []causal.Dot{d})
+		applyOne(b, s, ref, value)
 	}
 	must(b, s.EndTick())
+}
+
+func applyOne(b *testing.B, s *Store, ref Ref, value []byte) {
+	row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
+	must(b, err)
+	d := s.Replica(ref.Partition).Next()
+	v := causal.Version{Dot: d, Kind: causal.KindString, HLC: d.Seq, Payload: value}
+	s.Put(ref.Partition, ref.Slot, ref.Key, row.Discard(row.Context()).Add(v), []causal.Dot{d})
 }
 
 // BenchmarkApply reports ns per operation, not per tick.
@@ -46,10 +54,16 @@ func BenchmarkApply(b *testing.B) {
 	for _, n := range []int{1, 16, 256} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			s, rng, value := benchStore(b), rand.New(rand.NewPCG(1, 1)), make([]byte, 100)
+			for range benchKeys / 256 {
+				apply(b, s, rng, value, 256)
+			}
+			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime()
 			for i := 0; i < b.N; i += n {
 				apply(b, s, rng, value, n)
 			}
+			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
 		})
 	}
 }
@@ -65,12 +79,43 @@ func BenchmarkGet(b *testing.B) {
 			refs, out := make([]Ref, n), make([]Row, n)
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime()
 			for i := 0; i < b.N; i += n {
 				for j := range refs {
 					refs[j] = benchRef(rng.Uint32N(benchKeys))
 				}
 				s.Get(refs, out)
 			}
+			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+		})
+	}
+}
+
+// cpuTime is what this process has used, background work included: the machine may be shared.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkSpilling is BenchmarkApply while the sorted store is filled: with everything in memory and a small log, and
+// with a quarter of the rows in memory. The CPU includes tables and compactions.
+func BenchmarkSpilling(b *testing.B) {
+	for _, memory := range []int64{256 << 20, 6 << 20} {
+		b.Run(fmt.Sprint("memory=", memory>>20, "MiB"), func(b *testing.B) {
+			s, rng, value := benchStoreWith(b, memory, 16<<20), rand.New(rand.NewPCG(1, 1)), make([]byte, 100)
+			for range 2 * benchKeys / 256 {
+				apply(b, s, rng, value, 256)
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			cpu := cpuTime()
+			for i := 0; i < b.N; i += 64 {
+				apply(b, s, rng, value, 64)
+			}
+			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+			b.ReportMetric(float64(s.Stats().SpilledRows)/float64(b.N), "spilled/op")
+			b.ReportMetric(float64(s.Stats().Stalls), "stalls")
 		})
 	}
 }

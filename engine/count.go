@@ -127,6 +127,8 @@ func (s *Store) CountSlot(p ring.Partition, slot ring.Slot, now int64) (int64, e
 type counters struct {
 	rows, tombstones, bytes, unreadable  atomic.Int64
 	ticks, tickRows, tickDots, diskBytes atomic.Int64
+	spills, spilledRows, evicted, stalls atomic.Int64
+	memory                               atomic.Int64
 	withValues                           [maxSiblings + 1]atomic.Int64
 }
 
@@ -140,7 +142,9 @@ func (s *Store) Stats() Stats {
 	out := Stats{
 		Rows: c.rows.Load(), Tombstones: c.tombstones.Load(), Bytes: c.bytes.Load(), Unreadable: c.unreadable.Load(),
 		Ticks: c.ticks.Load(), TickRows: c.tickRows.Load(), TickDots: c.tickDots.Load(),
-		Syncs: s.fs.syncs.Load(), DiskBytes: c.diskBytes.Load(),
+		Syncs: s.wal.syncs.Load(), DiskBytes: c.diskBytes.Load() + s.wal.used.Load(), LogBytes: s.wal.used.Load(),
+		MemoryBytes: c.memory.Load(), Spills: c.spills.Load(), SpilledRows: c.spilledRows.Load(),
+		Evicted: c.evicted.Load(), Stalls: c.stalls.Load(),
 	}
 	for n := range c.withValues {
 		if keys := c.withValues[n].Load(); keys > 0 {

@@ -90,6 +90,9 @@ func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
 	m.tick(writes, marked)
 }
 
+// tiny makes the log go round, rows spill and rows leave memory within a few hundred ticks.
+func tiny(o *Options) { o.LogBytes, o.MemoryBytes = 512<<10, 64<<10 }
+
 func crashClone(fs *vfs.MemFS, rng *rand.Rand) (*vfs.MemFS, int) {
 	percent := []int{0, 20, 60, 95, 100}[rng.IntN(5)]
 	return fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng}), percent
@@ -115,6 +118,9 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 		o := testOptions(fs, 1, durability) // the same clock every time
 		o.Random = rng.Uint32
 		o.MachineBoot = fmt.Sprint("boot", boot)
+		if seed%3 == 0 {
+			tiny(&o)
+		}
 		s := mustOpen(t, o)
 		if lost := s.TailMayBeLost(); lost != (boot > 0 && durability != Always) {
 			t.Fatalf("boot %d: tail may be lost: %v", boot, lost)
@@ -164,27 +170,35 @@ func TestCrashesAtEveryKindOfMoment(t *testing.T) {
 		must(t, s.Close())
 		synced := 0
 		for boot := range 4 {
-			at := rng.IntN(150)
+			at := rng.IntN(400)
 			var crashed *vfs.MemFS
 			atCrash := 0
-			var mu sync.Mutex // the hook runs in Pebble's goroutines too
+			dice := rand.New(rand.NewPCG(seed, uint64(boot))) // the hook's own
+			var mu sync.Mutex                                 // the hook runs in Pebble's goroutines too
 			hooked := &hookFS{FS: disk, hook: func() {
 				mu.Lock()
 				defer mu.Unlock()
 				if at--; at == 0 {
-					crashed, _ = crashClone(disk, rng)
+					crashed, _ = crashClone(disk, dice)
 					atCrash = synced
 				}
 			}}
 			o := testOptions(hooked, seed, durability)
 			o.Random, o.MachineBoot = rng.Uint32, fmt.Sprint(boot)
+			if seed%3 != 0 {
+				tiny(&o)
+			}
 			s := mustOpen(t, o)
 			m.states = m.states[:m.stored(t, s, synced)+1]
 			note := func() { mu.Lock(); synced = len(m.states) - 1; mu.Unlock() }
 			note()
-			for range 60 {
+			for range 200 {
 				m.randomTick(t, s, rng, 6000)
 				must(t, s.EndTick())
+				if rng.IntN(4) == 0 {
+					_, err := s.Maintain(64) // also gives the spiller a turn
+					must(t, err)
+				}
 				if durability == Always || rng.IntN(10) == 0 {
 					must(t, s.Sync())
 					note()
@@ -219,10 +233,19 @@ func (fs *hookFS) ReuseForWrite(from, to string, c vfs.DiskWriteCategory) (vfs.F
 	return hookFile{f, fs.hook}, err
 }
 
+func (fs *hookFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
+	return hookFile{f, fs.hook}, err
+}
+
 func (fs *hookFS) OpenDir(name string) (vfs.File, error) {
 	f, err := fs.FS.OpenDir(name)
 	return hookFile{f, fs.hook}, err
 }
+
+func (fs *hookFS) Rename(from, to string) error { fs.hook(); return fs.FS.Rename(from, to) }
+func (fs *hookFS) Remove(name string) error     { fs.hook(); return fs.FS.Remove(name) }
+func (fs *hookFS) Link(from, to string) error   { fs.hook(); return fs.FS.Link(from, to) }
 
 type hookFile struct {
 	vfs.File
@@ -235,4 +258,9 @@ func (f hookFile) Close() error    { f.hook(); return f.File.Close() }
 func (f hookFile) Write(b []byte) (int, error) {
 	f.hook()
 	return f.File.Write(b)
+}
+
+func (f hookFile) WriteAt(b []byte, at int64) (int, error) {
+	f.hook()
+	return f.File.WriteAt(b, at)
 }

@@ -93,13 +93,17 @@ func TestFlippedBitsAreNeverData(t *testing.T) {
 }
 
 func TestARowUnderAnotherKeyIsUnreadable(t *testing.T) {
-	s := mustOpen(t, testOptions(filled(t), 2, EverySec))
-	defer func() { must(t, s.Close()) }()
+	fs := filled(t)
+	s := mustOpen(t, testOptions(fs, 2, EverySec))
 	a, b := appendRow(nil, 0, slotOf("key1"), []byte("key1")), appendRow(nil, 0, slotOf("key2"), []byte("key2"))
 	v, closer, err := s.db.Get(a)
 	must(t, err)
 	must(t, s.db.Set(b, v, pebble.NoSync))
 	must(t, closer.Close())
+	must(t, s.db.Flush())
+	must(t, s.Close())
+	s = mustOpen(t, testOptions(fs, 3, EverySec)) // this one was in memory
+	defer func() { must(t, s.Close()) }()
 	if _, err := s.Row(0, slotOf("key2"), []byte("key2")); !errors.Is(err, ErrUnreadable) {
 		t.Fatalf("a row under another key reads with %v", err)
 	}

@@ -1,19 +1,48 @@
 // Package engine keeps containers on disk: one row per key, a log of processed dots, and the clock of every partition
-// replica. The three go back together after a crash, because everything of one tick is one batch of the sorted store
-// (Pebble) behind it, and the clock is rebuilt from a snapshot and the log entries above it.
+// replica. The three go back together after a crash, because all of them follow from one log.
 //
 // A tick is what became ready together: any number of Put, Mark, Flush and AdoptClock, then EndTick. When EndTick
 // returns the bytes are with the operating system, so that kill -9 loses nothing; when they are on the disk is the
-// Durability's business. A power cut loses a suffix of the ticks, never one from the middle (see walfs.go).
+// Durability's business. A power cut loses a suffix of the ticks, never one from the middle.
 //
-// Every value carries a format version and a checksum over its own key and value, verified whenever it is read from
-// the sorted store: a flipped bit, or a row that ended up under another key, is ErrUnreadable and never data.
+// There are three places:
+//
+//   - The log (seglog.go, segment.go, entry.go, spares.go): a row of segments of which the last is written; a tick is
+//     one record and one write. It is also the log of dots: an index in memory (dots.go) finds a partition's dots in
+//     it.
+//   - Memory (slab.go, table.go, rows.go, reclaim.go): the rows used last, and all that the sorted store does not have
+//     yet, within a budget. Reading and writing touch nothing else while the data fits.
+//   - The sorted store, Pebble (round.go, spiller.go): when half of the log is used, everything that the full segments
+//     alone hold is written to sorted tables, which Pebble takes in as a whole, with the clocks as they were at the end
+//     of those segments. Then the segments are used again. Pebble has no log of its own and is never written to
+//     otherwise.
+//
+// Why they agree. Pebble is changed in single steps, and after each it holds the state at some tick, its mark, but for
+// rows that were written again behind the mark, which may be older there; the log behind the mark has those. A step is
+// taken only after an fsync of the log up to the last write that was seen when the step was put together, so Pebble
+// never holds what the log may still lose, nor lacks what only a lost record would make up. Open reads Pebble, then
+// the log behind the mark, in sequence, and stops where it ends.
+//
+// Where the log ends early is judged by what lies behind: each record says up to where everything was durable when it
+// was written. When nothing behind knew the missing record to be durable, a crash tore it, and it is cut. Else the disk
+// lost what it had promised to keep, and Open refuses: a replica whose clock may say more than its rows hold must not
+// take part.
+//
+// Every row carries a format version and a checksum over its own name and value, made once when it is put, and
+// verified whenever it is read from the sorted store: a flipped bit, or a row that ended up under another key, is
+// ErrUnreadable and never data. Records and entries of the log have their own.
+//
+// A full disk: Full says so before anything is done, while the room allocated for the segment still holds what is
+// under way. Reads go on, nothing is lost, and it ends by itself. A failed fsync, or a failed write for any other
+// reason, ends the store.
 //
 // A Store has a single caller: its methods, and the replicas that it hands out, are not safe for concurrent use.
 // Exceptions: Sync, Stats, Meta and SetMeta may run beside anything but Close; Sync and Stats also beside and after it.
-// No method waits for time to pass, and no mutex is held across such a wait.
+// The store has two goroutines of its own, one that makes the next segment ready and one that fills Pebble; both end
+// at Close. No method waits for time to pass. EndTick waits for the second of them only when the log is at its limit.
+// No mutex is held across a wait.
 //
-// It does not decide anything about causality (package causal does), issues no dots, talks to nobody, starts no
-// goroutine of its own, and never repairs: what is unreadable is reported to the caller. Trimming the log, reaping
-// tombstones and hints are not here yet; their keyspaces and the horizon are reserved.
+// It does not decide anything about causality (package causal does), issues no dots, talks to nobody, and never
+// repairs: what is unreadable is reported to the caller. Trimming the log of dots has its place (Options.Keep) but
+// nobody decides it yet; reaping tombstones and hints are not here yet: their keyspaces and the horizon are reserved.
 package engine

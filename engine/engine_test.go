@@ -256,8 +256,8 @@ func TestALargeTickGoesInPieces(t *testing.T) {
 	for i := range 12 {
 		set(t, s, 0, fmt.Sprint("key", i), value, 0)
 	}
-	if s.batch.Len() > 2*maxTick {
-		t.Errorf("%d bytes gathered", s.batch.Len())
+	if s.tick.Len() > 2*maxTick {
+		t.Errorf("%d bytes gathered", s.tick.Len())
 	}
 	must(t, s.EndTick())
 	must(t, s.Close())

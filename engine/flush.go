@@ -10,11 +10,12 @@ import (
 func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	r := s.replicas[p]
 	all := dropped.Covers(&r.Clock)
-	s.logDot(p, dot, 0, nil, dropped)
+	dots := []causal.Dot{dot}
+	s.noteDots(p, dots, len(s.tick.b))
+	s.tick.b = appendBlocked(s.tick.b, entryFlush, p, dots, dropped.Append(nil))
 	r.Clock.Add(dot)
 	r.Replica.Flush(dropped)
-	s.snapshot(p)
-	s.logged(p, r, 1)
+	s.logged(r, 1)
 	s.sweep(p)
 	r.counts.clear(&s.stats)
 	if !all {
@@ -47,14 +48,17 @@ func (s *Store) recount(p ring.Partition, r *replica) {
 	}
 }
 
-// sweep is the removal of what flushes left in a partition, and how far it has come.
+// sweep is the removal of what flushes left in a partition, and how far it has come: first the rows in memory, then
+// those in Pebble alone.
 type sweep struct {
 	partition ring.Partition
+	begun     bool
+	memory    []record
 	from      []byte
 }
 
 func (s *Store) sweep(p ring.Partition) {
-	start := sweep{p, appendSlot(nil, spaceData, p, 0)}
+	start := sweep{partition: p, from: appendSlot(nil, spaceData, p, 0)}
 	for i := range s.sweeps {
 		if s.sweeps[i].partition == p {
 			s.sweeps[i] = start
@@ -71,27 +75,21 @@ func buried(r *replica, view causal.Container) bool {
 }
 
 // Maintain does a slice of background work in the current tick: it looks at up to limit rows of flushed partitions and
-// removes the bytes of what was dropped. more says that there is something left to do.
+// removes the bytes of what was dropped, and goes on with a round of spilling. more says that there is something left
+// to do for it; spilling goes on by itself as long as there are ticks.
 func (s *Store) Maintain(limit int) (more bool, err error) {
-	if len(s.sweeps) == 0 || limit <= 0 {
-		return len(s.sweeps) > 0, s.writable()
+	if err := s.writable(); err != nil {
+		return len(s.sweeps) > 0, err
 	}
-	if err := s.push(); err != nil {
-		return true, err
+	if s.tick.Len() == 0 {
+		s.background(max(limit, 0))
+	}
+	s.stats.memory.Store(s.memoryUsed())
+	if len(s.sweeps) == 0 || limit <= 0 || s.Full() != nil {
+		return len(s.sweeps) > 0, s.failure()
 	}
 	w := &s.sweeps[0]
-	r := s.replicas[w.partition]
-	seen, done := 0, true
-	err = s.rawScan(w.from, after(appendSpace(nil, spaceData, w.partition)), func(name []byte, row stored) bool {
-		if seen++; seen > limit {
-			w.from, done = append([]byte{}, name...), false
-			return false
-		}
-		if row.Err == nil {
-			s.strip(r, name, row.Container)
-		}
-		return true
-	})
+	done, err := s.sweepSome(w, s.replicas[w.partition], limit)
 	if done { // also with an error: what cannot be read cannot be removed
 		s.sweeps = append(s.sweeps[:0], s.sweeps[1:]...)
 		s.measure()
@@ -100,17 +98,55 @@ func (s *Store) Maintain(limit int) (more bool, err error) {
 	return len(s.sweeps) > 0, err
 }
 
+func (s *Store) sweepSome(w *sweep, r *replica, limit int) (done bool, err error) {
+	if !w.begun {
+		w.begun = true
+		w.memory = s.rowsBetween(r, w.from, after(appendSpace(nil, spaceData, w.partition)))
+	}
+	for ; limit > 0 && len(w.memory) > 0; limit-- {
+		s.strip(r, w.partition, w.memory[0].name())
+		w.memory = w.memory[1:]
+	}
+	if limit == 0 {
+		return false, nil
+	}
+	if s.complete {
+		return true, nil
+	}
+	done = true
+	var names [][]byte
+	err = s.pebbleScan(w.from, after(appendSpace(nil, spaceData, w.partition)), func(name, _ []byte, err error) bool {
+		if len(names) == limit {
+			w.from, done = append([]byte{}, name...), false
+			return false
+		}
+		if err == nil {
+			names = append(names, append([]byte{}, name...))
+		}
+		return true
+	})
+	for _, name := range names {
+		s.strip(r, w.partition, name)
+	}
+	return done || err != nil, err
+}
+
 // strip stores a row without what a flush dropped, or removes it.
-func (s *Store) strip(r *replica, name []byte, row causal.Container) {
+func (s *Store) strip(r *replica, p ring.Partition, name []byte) {
+	rec, err := s.find(r, hashOf(name), name)
+	if err != nil || !rec.present() {
+		return
+	}
+	row, err := causal.DecodeContainer(rec.container())
+	if err != nil {
+		return
+	}
 	view := r.View(row)
-	s.name = append(s.name[:0], name...)
-	old := &entry{raw: row.Append(nil)}
 	switch {
 	case buried(r, view):
-		_ = s.batch.Delete(name, nil) // fails only on a batch that was committed
-		s.pending[string(name)] = &entry{}
-		s.resize(r, old, &entry{})
+		s.remove(r, p, name, len(rec.value()))
 	case len(view.Versions) != len(row.Versions):
-		s.resize(r, old, s.setRow(name, view))
+		s.put(r, p, name, view, nil)
 	}
+	s.pushLarge()
 }

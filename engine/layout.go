@@ -10,7 +10,7 @@ import (
 
 // Keyspaces: the first byte of every key. The values are part of the stored format: append, never renumber.
 const (
-	spaceMeta    = 0x01 // name: identity, map, acceptor state
+	spaceMeta    = 0x01 // name: what the store keeps of itself
 	spaceReplica = 0x02 // partition: snapshot of the replica's clock
 	spaceLog     = 0x03 // partition | actor | seq: a processed dot
 	spaceData    = 0x04 // partition | slot | key | kind ...: rows
@@ -75,6 +75,14 @@ func parseRow(name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok boo
 		rest = rest[i+2:]
 	}
 }
+
+// partitionOf is the partition in a name that has one.
+func partitionOf(name []byte) ring.Partition {
+	return ring.Partition(binary.BigEndian.Uint16(name[1:]))
+}
+
+// slotOfRow is the slot in a row's name.
+func slotOfRow(name []byte) ring.Slot { return ring.Slot(binary.BigEndian.Uint16(name[3:])) }
 
 // appendSpace appends the common prefix of a partition in a keyspace.
 func appendSpace(b []byte, space byte, p ring.Partition) []byte {

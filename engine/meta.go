@@ -1,68 +1,108 @@
 package engine
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"sync"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Meta returns the value under a name of the small keyspace for identity, map and acceptor state; nil when there is
-// none. Safe beside the single caller.
-func (s *Store) Meta(key string) ([]byte, error) {
-	payload, err := s.load(appendMeta(nil, key))
+// metaFiles keeps a few small values, each in a file of its own that is replaced as a whole: identity, map, acceptor
+// state. They are written seldom and must be on the disk at once, also while the log is busy or full.
+type metaFiles struct {
+	fs   vfs.FS
+	dir  string
+	turn chan struct{} // held by who writes
+
+	mu     sync.Mutex
+	values map[string][]byte
+	damage map[string]error
+}
+
+const metaSuffix = ".meta"
+
+func openMeta(disk vfs.FS, dir string) (*metaFiles, error) {
+	m := &metaFiles{fs: disk, dir: dir, turn: make(chan struct{}, 1), values: map[string][]byte{}, damage: map[string]error{}}
+	names, err := disk.List(dir)
 	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		digits, ok := strings.CutSuffix(name, metaSuffix)
+		key, err := hex.DecodeString(digits)
+		if !ok || err != nil {
+			continue
+		}
+		if err := m.read(string(key), name); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *metaFiles) read(key, name string) error {
+	f, err := m.fs.Open(m.fs.PathJoin(m.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b, err := io.ReadAll(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	if b, err = unseal(appendMeta(nil, key), b); err != nil {
+		m.damage[key] = err
+		return nil
+	}
+	m.values[key] = b
+	return nil
+}
+
+func (m *metaFiles) write(key string, value []byte) error {
+	m.turn <- struct{}{}
+	defer func() { <-m.turn }()
+	b := append(make([]byte, sealSize, sealSize+len(value)), value...)
+	seal(appendMeta(nil, key), b)
+	if err := replaceFile(m.fs, m.dir, hex.EncodeToString([]byte(key))+metaSuffix, b); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.values[key] = b[sealSize:]
+	delete(m.damage, key)
+	m.mu.Unlock()
+	return nil
+}
+
+// Meta returns the value under a name of the small keyspace for identity, map and acceptor state; nil when there is
+// none. Safe beside the single caller. The value must not be changed.
+func (s *Store) Meta(key string) ([]byte, error) {
+	s.meta.mu.Lock()
+	v, err := s.meta.values[key], s.meta.damage[key]
+	s.meta.mu.Unlock()
+	if err != nil {
+		s.stats.unreadable.Add(1)
 		return nil, fmt.Errorf("meta %q: %w", key, err)
 	}
-	return payload, nil
+	return v, nil
 }
 
 // SetMeta stores the value and fsyncs it before it returns, whatever the durability. Safe beside the single caller.
 func (s *Store) SetMeta(key string, value []byte) error {
-	if err := s.writable(); err != nil {
+	if err := s.failure(); err != nil {
 		return err
 	}
-	name := appendMeta(nil, key)
-	b := append(make([]byte, sealSize, sealSize+len(value)), value...)
-	seal(name, b)
-	if err := s.db.Set(name, b, pebble.Sync); err != nil {
-		s.fatal(err)
-		return err
+	if err := s.meta.write(key, value); err != nil {
+		return fmt.Errorf("engine: meta %q: %w", key, err)
 	}
-	return s.Sync()
-}
-
-// load returns a copy of the payload stored under a name, nil when there is none. An empty payload is not nil.
-func (s *Store) load(name []byte) ([]byte, error) {
-	if s.closed {
-		return nil, errClosed
-	}
-	v, closer, err := s.db.Get(name)
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	payload, err := unseal(name, v)
-	if err != nil {
-		s.stats.unreadable.Add(1)
-	} else {
-		payload = append(make([]byte, 0, max(len(payload), 1)), payload...)
-	}
-	if cerr := closer.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return nil, err
-	}
-	return payload, nil
-}
-
-// unreadable marks errors of Pebble that mean damaged bytes.
-func unreadable(err error) error {
-	if corrupt(err) {
-		return fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
-	}
-	return fmt.Errorf("engine: %w", err)
+	return s.failure()
 }

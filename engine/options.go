@@ -26,8 +26,17 @@ func (o *Options) defaults() {
 			return binary.LittleEndian.Uint32(b[:])
 		}
 	}
+	if o.MemoryBytes <= 0 {
+		o.MemoryBytes = 256 << 20
+	}
+	if o.LogBytes <= 0 {
+		o.LogBytes = min(256<<20, max(o.MemoryBytes/2, 8<<20))
+	}
+	if o.ReserveBytes <= 0 {
+		o.ReserveBytes = 64 << 20
+	}
 	if o.CacheBytes <= 0 {
-		o.CacheBytes = 64 << 20
+		o.CacheBytes = 32 << 20
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -41,7 +50,7 @@ func (o *Options) defaults() {
 	}
 }
 
-const memtableBytes = 16 << 20
+const memtableBytes = 1 << 20 // nothing is ever written to it: tables are taken in whole
 
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
@@ -49,14 +58,14 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		Lock: s.lock,
 		// The newest format writes columnar tables. The older writer keeps channels in a global pool, which a
 		// testing/synctest bubble must not share with another.
-		FormatMajorVersion:          pebble.FormatNewest,
-		MemTableSize:                memtableBytes,
-		MemTableStopWritesThreshold: 4,
-		CacheSize:                   s.opt.CacheBytes / 2,
-		L0CompactionThreshold:       4,
-		L0StopWritesThreshold:       64,
-		LBaseMaxBytes:               64 << 20,
-		Logger:                      pebbleLog{s},
+		FormatMajorVersion:    pebble.FormatNewest,
+		MemTableSize:          memtableBytes,
+		DisableWAL:            true,
+		CacheSize:             s.opt.CacheBytes,
+		L0CompactionThreshold: 4,
+		L0StopWritesThreshold: 64,
+		LBaseMaxBytes:         64 << 20,
+		Logger:                pebbleLog{s},
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { s.log.Error("background work of the store failed", "error", err) },
 			// Left unset, Pebble ends the process. The read that met it answers ErrUnreadable instead.

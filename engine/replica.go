@@ -12,10 +12,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// snapshotEvery is after how many log entries a partition's clock is written down again. It bounds what Open reads of
-// the log.
-const snapshotEvery = 1024
-
 // Partitions returns those that have a replica here, in order.
 func (s *Store) Partitions() []ring.Partition {
 	ps := make([]ring.Partition, 0, len(s.replicas))
@@ -44,8 +40,9 @@ func (s *Store) Create(ps ...ring.Partition) error {
 	}
 	life := s.newActor(s.knownActor)
 	for _, p := range ps {
-		s.replicas[p] = &replica{Replica: causal.Replica{Life: life}}
-		s.snapshot(p)
+		r := &replica{Replica: causal.Replica{Life: life}}
+		s.replicas[p] = r
+		s.begun(p, r)
 	}
 	return s.endDurably()
 }
@@ -58,29 +55,23 @@ func (s *Store) Renew(p ring.Partition) error {
 		return fmt.Errorf("engine: partition %d has no replica here", p)
 	}
 	r.Life, r.Seq = s.newActor(s.knownActor), 0
-	s.snapshot(p)
+	s.begun(p, r)
 	return s.endDurably()
 }
 
 // AdoptClock takes over another replica's clock at the end of a pull, in the current tick. The caller answers for
 // having stored everything that the clock covers.
 func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
-	s.replicas[p].Clock.Union(c)
-	s.snapshot(p)
+	r := s.replicas[p]
+	r.Clock.Union(c)
+	s.tick.b = appendBlocked(s.tick.b, entryAdopt, p, nil, c.Append(nil))
+	s.logged(r, 0)
 }
 
-// snapshot writes the replica's clock into the tick.
-func (s *Store) snapshot(p ring.Partition) {
-	r := s.replicas[p]
-	name := appendSpace(nil, spaceReplica, p)
-	b := make([]byte, sealSize, 256)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Life)) // for a reader of the file: each boot begins another
-	b = appendBlock(b, r.Clock.Append(nil))
-	b = appendBlock(b, r.Flushed.Append(nil))
-	b = r.Horizon.Append(b)
-	seal(name, b)
-	_ = s.batch.Set(name, b, nil) // fails only on a batch that was committed
-	r.unsnap = 0
+// begun logs a replica that was created or renewed.
+func (s *Store) begun(p ring.Partition, r *replica) {
+	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica))
+	s.logged(r, 0)
 }
 
 func appendBlock(b, block []byte) []byte {
@@ -120,7 +111,7 @@ func decodeReplica(b []byte) (*replica, error) {
 	return r, err
 }
 
-// loadReplicas reads the snapshots and adds what the log has above them.
+// loadReplicas reads the snapshots.
 func (s *Store) loadReplicas() error {
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceReplica}, UpperBound: []byte{spaceReplica + 1}})
 	if err != nil {
@@ -137,11 +128,6 @@ func (s *Store) loadReplicas() error {
 	}
 	if err != nil {
 		return fmt.Errorf("clocks: %w", err)
-	}
-	for _, p := range s.Partitions() {
-		if err := s.replay(p); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -164,16 +150,10 @@ func (s *Store) loadReplica(it *pebble.Iterator) error {
 	return nil
 }
 
-// replay brings a clock up to its log.
-func (s *Store) replay(p ring.Partition) error {
-	r := s.replicas[p]
-	snap := r.Clock.Clone()
-	return s.Log(p, &snap, 0, func(e LogEntry) bool {
-		r.Clock.Add(e.Dot)
-		if e.Dropped != nil {
-			r.Flush(e.Dropped)
-		}
-		r.unsnap++
-		return true
-	})
+// unreadable marks errors of Pebble that mean damaged bytes.
+func unreadable(err error) error {
+	if corrupt(err) {
+		return fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
+	}
+	return fmt.Errorf("engine: %w", err)
 }

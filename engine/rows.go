@@ -1,11 +1,56 @@
 package engine
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"shoal/causal"
 	"shoal/ring"
+
+	"github.com/cockroachdb/pebble/v2"
 )
+
+// scratch is memory that is used again and again by the single caller.
+type scratch struct {
+	name, value []byte
+	hashes      []uint32
+	arena       causal.Arena // for containers that nobody keeps
+	entry       entry
+	entryBytes  []byte
+}
+
+// Touch brings the rows of a vector towards the processor, all at once: their cache misses overlap. Call it before
+// Row or Put of many keys. It answers nothing and may be left out.
+func (s *Store) Touch(refs []Ref) {
+	h := s.scratch.hashes[:0]
+	var sink uint32
+	for i := range refs {
+		s.scratch.name = appendRow(s.scratch.name[:0], refs[i].Partition, refs[i].Slot, refs[i].Key)
+		hash := hashOf(s.scratch.name)
+		h = append(h, hash)
+		if r := s.replicas[refs[i].Partition]; r != nil && r.rows.n > 0 {
+			sink += r.rows.cells[hash>>r.rows.shift].off
+		}
+	}
+	for i := range refs {
+		r := s.replicas[refs[i].Partition]
+		if r == nil || r.rows.n == 0 {
+			continue
+		}
+		mask := len(r.rows.cells) - 1
+		at := int(h[i] >> r.rows.shift)
+		for range 4 { // nearly all rows are this near
+			if c := r.rows.cells[at&mask]; c.hash == h[i] && c.slab != 0 {
+				sink += uint32(s.mem.all[c.slab].buf[c.off])
+				break
+			}
+			at++
+		}
+	}
+	s.scratch.hashes = h
+	s.sink = sink
+}
 
 // Row returns the container of a key as it counts, without what a flush dropped, and with the Puts of the current
 // tick. The zero container means that nothing is known of the key. The error wraps ErrUnreadable when the stored bytes
@@ -15,83 +60,192 @@ func (s *Store) Row(p ring.Partition, slot ring.Slot, key []byte) (causal.Contai
 	if r == nil {
 		return causal.Container{}, nil
 	}
-	s.name = appendRow(s.name[:0], p, slot, key)
-	_, c, err := s.find(s.name)
+	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
+	rec, err := s.find(r, hashOf(s.scratch.name), s.scratch.name)
+	if err == nil && rec.present() {
+		var c causal.Container
+		if c, err = s.arena.Decode(rec.container()); err == nil {
+			return r.View(c), nil
+		}
+		err = fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
+	}
 	if err != nil {
 		return causal.Container{}, fmt.Errorf("partition %d slot %d key %.64q: %w", p, slot, key, err)
 	}
-	return r.View(c), nil
+	return causal.Container{}, nil
 }
 
 // Get reads a vector: out[i] answers refs[i] and borrows its key.
 func (s *Store) Get(refs []Ref, out []Row) {
+	if len(refs) > 1 {
+		s.Touch(refs)
+	}
 	for i := range refs {
 		c, err := s.Row(refs[i].Partition, refs[i].Slot, refs[i].Key)
 		out[i] = Row{Slot: refs[i].Slot, Key: refs[i].Key, Container: c, Err: err}
 	}
 }
 
-// find returns the row under a name: the tick's, the cache's or Pebble's.
-func (s *Store) find(name []byte) (*entry, causal.Container, error) {
-	e := s.pending[string(name)]
-	if e == nil {
-		e = s.cache.get(name)
+// present reports whether there is a row; a nil record is none.
+func (r record) present() bool { return r != nil && binary.LittleEndian.Uint32(r[4:]) > 0 }
+
+// find returns the record of a row, from memory or from Pebble, which then enters memory. nil: nothing is known.
+func (s *Store) find(r *replica, hash uint32, name []byte) (record, error) {
+	if i := r.rows.find(&s.mem, hash, name); i >= 0 {
+		rec := s.mem.at(r.rows.cells[i].slab, r.rows.cells[i].off)
+		rec.use()
+		return rec, nil
 	}
-	if e == nil {
-		raw, err := s.load(name)
-		if err != nil {
-			return nil, causal.Container{}, err
-		}
-		e = &entry{raw: raw}
-		s.cache.put(string(name), e)
+	if s.complete {
+		return nil, nil
 	}
-	c, err := e.container()
+	value, err := s.load(name)
+	if value == nil || err != nil {
+		return nil, err
+	}
+	c, err := s.scratchDecode(value[sealSize:])
 	if err != nil {
-		s.cache.drop(name)
-		return nil, causal.Container{}, fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
+		return nil, fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
 	}
-	return e, c, nil
+	s.reclaim(reclaimPerRead)
+	return s.admit(r, hash, name, value, plainFlag(c)), nil
+}
+
+// scratchDecode decodes a container that is forgotten before the next call.
+func (s *Store) scratchDecode(b []byte) (causal.Container, error) {
+	s.scratch.arena.Reset()
+	return s.scratch.arena.Decode(b)
+}
+
+// load returns the sealed value of a row in Pebble, verified, nil when there is none. It is valid until the next load.
+func (s *Store) load(name []byte) ([]byte, error) {
+	if s.closed {
+		return nil, errClosed
+	}
+	v, closer, err := s.db.Get(name)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, unreadable(err)
+	}
+	s.scratch.value = append(s.scratch.value[:0], v...)
+	if err := closer.Close(); err != nil {
+		return nil, err
+	}
+	if _, err := unseal(name, s.scratch.value); err != nil {
+		s.stats.unreadable.Add(1)
+		return nil, err
+	}
+	return s.scratch.value, nil
+}
+
+// admit puts a row that is in Pebble into memory.
+func (s *Store) admit(r *replica, hash uint32, name, value []byte, flags byte) record {
+	id, off := s.mem.add(name, value, 0, flags|flagUsed)
+	s.insert(&r.rows, cell{hash, id, off})
+	return s.mem.at(id, off)
+}
+
+// insert adds a cell and keeps account of the tables' size.
+func (s *Store) insert(t *table, c cell) {
+	before := len(t.cells)
+	t.insert(c)
+	s.cellBytes += int64(len(t.cells)-before) * cellSize
+}
+
+// write puts a row of the current tick into memory, in the place of the old record if there is one. The value may be
+// empty.
+func (s *Store) write(r *replica, p ring.Partition, hash uint32, name, value []byte, flags byte) {
+	seg := s.segment
+	id, off := s.mem.add(name, value, seg, flags|flagUsed)
+	i := r.rows.find(&s.mem, hash, name)
+	if i < 0 {
+		s.insert(&r.rows, cell{hash, id, off})
+	} else {
+		c := &r.rows.cells[i]
+		old := s.mem.at(c.slab, c.off).segment()
+		s.mem.release(c.slab, c.off)
+		*c = cell{hash, id, off}
+		if old == seg {
+			return // it is in the segment's list
+		}
+	}
+	d := &s.dirty[len(s.dirty)-1]
+	d.rows = append(d.rows, rowID{hash, p})
 }
 
 // Put stores a row and logs the dots that it processed, in the current tick, and marks them in the replica's clock.
 // A row without versions still keeps its vector. The partition must have a replica here, and every version of the row
 // a dot that its clock has or dots adds. Nothing of the arguments is kept.
 func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Container, dots []causal.Dot) {
+	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	r := s.replicas[p]
-	s.name = appendRow(s.name[:0], p, slot, key)
-	old, was, err := s.find(s.name)
+	s.put(r, p, s.scratch.name, row, dots)
+	r.Replica.Mark(dots)
+	s.logged(r, len(dots))
+}
+
+func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) {
+	hash := hashOf(name)
+	old, err := s.find(r, hash, name)
 	if err != nil { // unreadable: replaced now, and its part in the counters is unknown
-		s.log.Error("replacing an unreadable row", "partition", p, "slot", slot, "error", err)
-		old, was = &entry{}, causal.Container{}
+		s.log.Error("replacing an unreadable row", "partition", p, "error", err)
+		old = nil
 	}
-	if old.raw != nil {
-		r.counts.remove(summarize(r.View(was)), &s.stats)
+	was := 0
+	if old.present() {
+		was = len(old.value())
+		r.counts.remove(s.summaryOf(r, old), &s.stats)
 	}
-	e := s.setRow(s.name, row)
+	value := s.logPut(p, name, row, dots)
 	r.counts.add(summarize(r.View(row)), &s.stats)
-	s.resize(r, old, e)
-	s.Mark(p, slot, key, dots)
-}
-
-// setRow writes the row under its name into the tick.
-func (s *Store) setRow(name []byte, row causal.Container) *entry {
-	value := row.Append(make([]byte, sealSize, sealSize+row.Size()))
-	seal(name, value)
-	_ = s.batch.Set(name, value, nil) // fails only on a batch that was committed
-	e := &entry{raw: value[sealSize:]}
-	s.pending[string(name)] = e
+	s.resize(r, len(name), was, len(value))
+	s.write(r, p, hash, name, value, plainFlag(row))
 	s.stats.tickRows.Add(1)
-	return e
+	s.tick.work++
 }
 
-// resize counts a row that changed its stored form.
-func (s *Store) resize(r *replica, old, now *entry) {
-	rows, size := int64(0), int64(len(now.raw)-len(old.raw))
+// logPut appends the put to the tick and returns the sealed value, which lies in the tick.
+func (s *Store) logPut(p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) []byte {
+	at := len(s.tick.b)
+	b := appendNamed(s.tick.b, entryPut, name, dots)
+	head := len(b)
+	const room = binary.MaxVarintLen32
+	b = append(b, make([]byte, room+sealSize)...) // the length goes before the value when it is known
+	b = row.Append(b)
+	value := b[head+room:]
+	seal(name, value)
+	n := binary.PutUvarint(b[head:head+room], uint64(len(value)))
+	copy(b[head+n:], value)
+	b = b[:len(b)-room+n]
+	s.tick.b = b
+	s.noteDots(p, dots, at)
+	return b[head+n:]
+}
+
+func (s *Store) noteDots(p ring.Partition, dots []causal.Dot, at int) {
+	for _, d := range dots {
+		s.tick.dots = append(s.tick.dots, tickDot{p, d, uint32(at)})
+	}
+}
+
+// remove deletes a row in the current tick.
+func (s *Store) remove(r *replica, p ring.Partition, name []byte, was int) {
+	s.tick.b = append(appendNamed(s.tick.b, entryPut, name, nil), 0)
+	s.write(r, p, hashOf(name), name, nil, 0)
+	s.resize(r, len(name), was, 0)
+	s.tick.work++
+}
+
+// resize counts a row whose sealed value changed its length; 0 is no row.
+func (s *Store) resize(r *replica, name, was, now int) {
+	rows, size := int64(0), int64(now-was)
 	switch {
-	case old.raw == nil && now.raw != nil:
-		rows, size = 1, size+int64(len(s.name))
-	case old.raw != nil && now.raw == nil:
-		rows, size = -1, size-int64(len(s.name))
+	case was == 0 && now > 0:
+		rows, size = 1, size+int64(name-sealSize)
+	case was > 0 && now == 0:
+		rows, size = -1, size-int64(name-sealSize)
 	}
 	r.counts.rows += rows
 	s.stats.rows.Add(rows)
@@ -100,21 +254,20 @@ func (s *Store) resize(r *replica, old, now *entry) {
 
 // Mark logs processed dots of a key without touching its row, in the current tick, and marks them in the clock.
 func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal.Dot) {
-	r := s.replicas[p]
-	for _, d := range dots {
-		s.logDot(p, d, slot, key, nil)
+	if len(dots) == 0 {
+		return
 	}
+	r := s.replicas[p]
+	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
+	s.noteDots(p, dots, len(s.tick.b))
+	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)
 	r.Replica.Mark(dots)
-	s.logged(p, r, len(dots))
+	s.logged(r, len(dots))
 }
 
-// logged notes entries of the log and takes a snapshot of the clock now and then, in the same batch as the last of
-// them: a snapshot never covers a dot whose entry and row are not durable before or with it.
-func (s *Store) logged(p ring.Partition, r *replica, n int) {
-	r.unsnap += n
+func (s *Store) logged(r *replica, n int) {
+	r.changed = true
 	s.stats.tickDots.Add(int64(n))
-	if r.unsnap >= snapshotEvery {
-		s.snapshot(p)
-	}
+	s.tick.work += n
 	s.pushLarge()
 }

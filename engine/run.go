@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -102,23 +101,5 @@ func readRun(fsys vfs.FS, dir string) (r run, found bool, err error) {
 
 // writeRun replaces the file and fsyncs it.
 func writeRun(fsys vfs.FS, dir string, r run) error {
-	name := fsys.PathJoin(dir, runFile)
-	f, err := fsys.Create(name+".new", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, bytes.NewReader(r.append(nil)))
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = fsys.Rename(name+".new", name)
-	}
-	if err == nil {
-		err = syncDir(fsys, dir)
-	}
-	return err
+	return replaceFile(fsys, dir, runFile, r.append(nil))
 }

@@ -18,41 +18,57 @@ import (
 
 // Store keeps containers in one directory. See the package comment for who may call what.
 type Store struct {
-	opt    Options
-	fs     *walFS
-	dir    string // of the sorted store, inside opt.Dir
-	lock   *pebble.Lock
-	db     *pebble.DB
-	log    *slog.Logger
-	run    run
-	closed bool
-	failed atomic.Pointer[error] // set once; nothing is written afterwards
+	opt       Options
+	fs        *checkFS
+	dir       string // of the sorted store, inside opt.Dir
+	lock      *pebble.Lock
+	db        *pebble.DB
+	dbOptions *pebble.Options
+	wal       *seglog
+	meta      *metaFiles
+	spiller   *spiller
+	log       *slog.Logger
+	run       run
+	closed    bool
+	failed    atomic.Pointer[error] // set once; nothing is written afterwards
 
 	replicas map[ring.Partition]*replica
 	born     []causal.Actor // actors issued in this run, so that none is issued twice
 
-	batch   *pebble.Batch     // of the current tick
-	pending map[string]*entry // rows written in the current tick, by row name
-	cache   rowCache
-	pushed  bool // part of the tick went to Pebble before its end
-	sweeps  []sweep
+	mem       slabs
+	cellBytes int64 // of all tables
+	complete  bool  // every row is in memory
+	barren    int   // slabs emptied since a row left memory or became clean
+	arena     causal.Arena
 
-	name, value []byte // scratch
-	stats       counters
+	tick       tick
+	segment    uint32      // of the log that the tick goes to
+	dirty      []dirtyRows // per live segment
+	spilled    uint32      // segments up to it are in Pebble
+	round      *round      // under way
+	handed     bool        // the round is with the spiller
+	forgetting []ring.Partition
+
+	sweeps  []sweep
+	scratch scratch
+	sink    uint32
+	stats   counters
 }
 
-// replica is what the store keeps of one partition beside its rows.
+// replica is what the store keeps of one partition.
 type replica struct {
 	causal.Replica
-	counts counts
-	unsnap int // dots logged since the last snapshot of the clock
+	counts  counts
+	rows    table
+	dots    dotIndex // of live segments
+	changed bool     // since the last snapshot in Pebble
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
 // it returns, the incarnation is fsynced and so is everything that the last run left.
 //
-// It refuses a directory that another process has open, and one whose clocks or newest log entries are unreadable;
-// unreadable rows are only counted, because the other replicas can make them good.
+// It refuses a directory that another process has open, and one whose clocks or log are unreadable where they were
+// durable; unreadable rows are only counted, because the other replicas can make them good.
 func Open(o Options) (*Store, error) {
 	o.defaults()
 	s := &Store{
@@ -60,18 +76,22 @@ func Open(o Options) (*Store, error) {
 		log:      o.Log,
 		dir:      o.FS.PathJoin(o.Dir, "rows"),
 		replicas: map[ring.Partition]*replica{},
-		pending:  map[string]*entry{},
-		cache:    rowCache{limit: max(o.CacheBytes/2, 1<<20)},
 	}
-	s.fs = newWALFS(o.FS, o.Durability != Always, s.fatal)
+	s.fs = &checkFS{FS: o.FS, fail: s.fatal}
+	s.wal = newSeglog(s.fs, o.FS.PathJoin(o.Dir, "log"), &s.opt, s.fatal)
+	s.tick.reset()
 	if err := s.open(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
+	s.spiller = s.newSpiller()
+	go s.spiller.run()
+	s.beginRound()
 	return s, nil
 }
 
 func (s *Store) open() error {
-	if err := makeDirs(s.fs, s.opt.Dir, s.dir); err != nil {
+	meta, spill := s.fs.PathJoin(s.opt.Dir, "meta"), s.fs.PathJoin(s.opt.Dir, "spill")
+	if err := makeDirs(s.fs, s.opt.Dir, s.dir, s.wal.dir, meta, spill); err != nil {
 		return err
 	}
 	lock, err := pebble.LockDirectory(s.dir, s.fs)
@@ -85,22 +105,48 @@ func (s *Store) open() error {
 	if err := s.beginRun(); err != nil {
 		return err
 	}
-	if s.db, err = pebble.Open(s.dir, s.pebbleOptions()); err != nil {
+	if s.meta, err = openMeta(s.fs, meta); err != nil {
+		return err
+	}
+	if err := emptyDir(s.fs, spill); err != nil {
+		return err
+	}
+	s.dbOptions = s.pebbleOptions()
+	s.dbOptions.EnsureDefaults()
+	if s.db, err = pebble.Open(s.dir, s.dbOptions); err != nil {
 		return fmt.Errorf("engine: open %s: %w", s.dir, err)
 	}
-	s.batch = s.db.NewBatch()
+	return s.recover()
+}
+
+func (s *Store) recover() error {
 	if err := s.loadReplicas(); err != nil {
+		return err
+	}
+	r, err := s.recoverLog()
+	if err != nil {
+		return err
+	}
+	if r.cut {
+		s.log.Warn("cut an unfinished tail of the log", "last", r.next-1)
+		if s.run.deferred { // even on the same boot of the machine it may have been acknowledged
+			s.run.tailLost = true
+		}
+	}
+	if err := s.settleLog(r); err != nil {
 		return err
 	}
 	if err := s.settleRun(); err != nil {
 		return err
 	}
-	return s.countAll()
+	return s.loadRows()
 }
 
-func makeDirs(disk vfs.FS, outer, inner string) error {
-	if err := disk.MkdirAll(inner, 0o700); err != nil {
-		return err
+func makeDirs(disk vfs.FS, outer string, inner ...string) error {
+	for _, dir := range inner {
+		if err := disk.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	if err := syncDir(disk, outer); err != nil {
 		return err
@@ -111,7 +157,7 @@ func makeDirs(disk vfs.FS, outer, inner string) error {
 	return nil
 }
 
-// beginRun reads what the last run left, cuts a tail that Pebble would misunderstand and makes this run known.
+// beginRun reads what the last run left and makes this run known.
 func (s *Store) beginRun() error {
 	last, found, err := readRun(s.fs, s.opt.Dir)
 	if err != nil {
@@ -119,19 +165,10 @@ func (s *Store) beginRun() error {
 	}
 	if !found {
 		last = run{clean: true}
-		if _, num, err := lastLog(s.fs, s.dir); err != nil {
+		if nums, err := listSegments(s.fs, s.wal.dir); err != nil {
 			return err
-		} else if num != 0 { // rows without their run file: nobody knows how it stopped
+		} else if len(nums) > 0 { // rows without their run file: nobody knows how it stopped
 			last = run{deferred: true, tailLost: true}
-		}
-	}
-	if !last.clean && last.deferred {
-		cut, err := cutTail(s.fs, s.dir)
-		if err != nil {
-			return err
-		}
-		if cut > 0 {
-			s.log.Warn("cut an unfinished tail of the log", "bytes", cut)
 		}
 	}
 	s.run = last.next(s.opt.MachineBoot, s.opt.Durability != Always)
@@ -171,25 +208,40 @@ func (s *Store) knownActor(a causal.Actor) bool {
 	return false
 }
 
-// Close ends the tick, snapshots the clocks, fsyncs everything and releases the directory.
+// Close ends the tick, puts everything into the sorted store, fsyncs and releases the directory. When the sorted
+// store has no room the log keeps what it has, durably.
 func (s *Store) Close() error {
 	if s.closed {
 		return nil
 	}
-	for _, p := range s.Partitions() {
-		if s.replicas[p].unsnap > 0 {
-			s.snapshot(p)
-		}
-	}
 	err := s.EndTick()
+	s.spiller.close()
+	err = errors.Join(err, s.Sync())
 	if err == nil {
-		err = s.db.Flush()
-	}
-	if err == nil {
-		err = s.Sync()
+		if serr := s.spillAll(); serr != nil {
+			s.log.Warn("the rows stay in the log", "error", serr)
+		}
+		err = s.failure()
 	}
 	clean := err == nil
+	s.wal.close()
 	return errors.Join(err, s.releaseRun(clean))
+}
+
+// spillAll is a round over everything, after the goroutine has ended.
+func (s *Store) spillAll() error {
+	s.round, s.handed = nil, false
+	if s.wal.sealed() == 0 && s.wal.current().at == 0 {
+		return nil
+	}
+	for _, r := range s.replicas {
+		r.changed = true // a round that was given up may have taken the mark away
+	}
+	r := s.newRound(s.segment)
+	s.gather(r, 1<<62)
+	w := s.newSpiller()
+	w.hurry.Store(true)
+	return w.spill(r)
 }
 
 func (s *Store) releaseRun(clean bool) error {
@@ -205,12 +257,13 @@ func (s *Store) closeDB() error {
 	if s.db == nil {
 		return nil
 	}
-	err := errors.Join(s.batch.Close(), s.db.Close())
+	err := s.db.Close()
 	s.db, s.closed = nil, true
 	return err
 }
 
 func (s *Store) release() error {
+	s.wal.close()
 	err := s.closeDB()
 	if s.lock != nil {
 		err = errors.Join(err, s.lock.Close())

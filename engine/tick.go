@@ -4,29 +4,55 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
+	"shoal/causal"
+	"shoal/ring"
 )
 
-// maxTick bounds what a tick gathers in memory, bytes. A larger one goes to Pebble in pieces, in order; the pieces
-// share the log file with the end of the tick, so EndTick still answers for all of them.
+// maxTick bounds what a tick gathers in memory, bytes. A larger one goes to the log in pieces, in order; EndTick still
+// answers for all of them.
 const maxTick = 4 << 20
 
 var errClosed = errors.New("engine: the store is closed")
 
+// tick is what came since the last EndTick, as the record that it becomes. Rows and clocks in memory have it already.
+type tick struct {
+	b      []byte // tickHeader bytes of room, then entries
+	dots   []tickDot
+	pushed bool // a part is in the log
+	work   int  // rows and dots: what background work is paced by
+}
+
+type tickDot struct {
+	p   ring.Partition
+	dot causal.Dot
+	off uint32 // of its entry in b
+}
+
+// Len is the bytes gathered.
+func (t *tick) Len() int { return len(t.b) - tickHeader }
+
+func (t *tick) reset() {
+	if cap(t.b) > 2*maxTick || t.b == nil {
+		t.b = make([]byte, tickHeader, 64<<10)
+	}
+	t.b, t.dots = t.b[:tickHeader], t.dots[:0]
+}
+
 // EndTick writes what came since the last one. When it returns nil the bytes are with the operating system, and on
-// the disk when the durability is Always. After an error nothing of the tick may be acknowledged.
+// the disk when the durability is Always. After an error nothing of the tick may be acknowledged. An error that wraps
+// ErrFull keeps the tick: what was put stays readable here, and a later EndTick tries again to write it, together
+// with what came since. After any other error the store is done.
 func (s *Store) EndTick() error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if s.batch.Empty() && !s.pushed {
+	if s.tick.Len() == 0 && !s.tick.pushed {
+		s.background(0)
 		return nil
 	}
-	var err error
-	if s.batch.Empty() { // all pieces are with Pebble: only their bytes must still leave the process
-		err = s.db.LogData(nil, pebble.Sync)
-	} else {
-		err = s.commit(pebble.Sync)
+	err := s.push()
+	if err == nil && s.opt.Durability == Always {
+		err = s.wal.sync()
 	}
 	if err == nil {
 		err = s.failure()
@@ -34,39 +60,42 @@ func (s *Store) EndTick() error {
 	if err != nil {
 		return fmt.Errorf("engine: end of tick: %w", err)
 	}
-	s.pushed = false
+	s.tick.pushed = false
 	s.stats.ticks.Add(1)
+	s.turn()
+	s.background(s.tick.work)
+	s.tick.work = 0
 	return nil
 }
 
-// push hands the tick so far to Pebble, so that iterators see it.
+// push writes the tick so far to the log, as a piece.
 func (s *Store) push() error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	if s.batch.Empty() {
+	if s.tick.Len() == 0 {
 		return nil
 	}
-	s.pushed = true
-	return s.commit(pebble.NoSync)
-}
-
-func (s *Store) commit(how *pebble.WriteOptions) error {
-	if err := s.batch.Commit(how); err != nil {
-		s.fatal(err)
+	if err := s.stuck(s.wal.size+s.wal.size/4, len(s.tick.b)); err != nil {
 		return err
 	}
-	s.batch.Reset()
-	for name, e := range s.pending {
-		s.cache.put(name, e)
+	at, err := s.wal.append(s.tick.b)
+	if err != nil {
+		return err
 	}
-	clear(s.pending)
+	num := s.wal.current().num
+	for i := range s.tick.dots {
+		d := &s.tick.dots[i]
+		s.replicas[d.p].dots.add(d.dot, num, uint32(at)+d.off)
+	}
+	s.tick.reset()
+	s.tick.pushed = true
 	return nil
 }
 
-// pushLarge keeps the tick within maxTick. An error has been reported as fatal and makes EndTick fail.
+// pushLarge keeps the tick within maxTick. An error shows again in EndTick.
 func (s *Store) pushLarge() {
-	if s.batch.Len() > maxTick {
+	if len(s.tick.b) > maxTick {
 		_ = s.push()
 	}
 }
@@ -78,13 +107,37 @@ func (s *Store) writable() error {
 	return s.failure()
 }
 
+// stuck answers why the log cannot grow by n bytes beyond a size of its segment, nil while it can.
+func (s *Store) stuck(size int64, n int) error {
+	if s.wal.current().at+int64(n) <= size {
+		return nil
+	}
+	for _, trouble := range []error{s.spiller.trouble(), s.wal.spares.problem()} {
+		if trouble != nil {
+			return fmt.Errorf("engine: %w: %w", ErrFull, trouble)
+		}
+	}
+	return nil
+}
+
+// Full answers an error that wraps ErrFull while there is no room for more writes: the disk is full, or background
+// work cannot take anything out of the log. Callers ask before they begin a write, so that it can be refused with
+// nothing done: behind this check room for a few large ticks is kept. Reads go on, and it ends by itself when there is
+// space again.
+func (s *Store) Full() error {
+	if err := s.writable(); err != nil {
+		return err
+	}
+	return s.stuck(s.wal.size*3/4, s.tick.Len())
+}
+
 // Sync fsyncs what was deferred: every tick that ended before the call is on the disk when it returns nil. Safe for
 // concurrent use, and it does not hold up ticks.
 func (s *Store) Sync() error {
 	if err := s.failure(); err != nil {
 		return err
 	}
-	return s.fs.syncNow()
+	return s.wal.sync()
 }
 
 // endDurably ends the tick and fsyncs it whatever the durability.

@@ -24,17 +24,28 @@ const (
 // ErrUnreadable is wrapped by every answer about bytes that are there but fail their checksum or do not decode.
 var ErrUnreadable = errors.New("unreadable")
 
+// ErrFull is wrapped by errors that mean that there is no room for more writes. Nothing is lost, and it may pass.
+var ErrFull = errors.New("the disk or the log is full")
+
 // Options configure Open. Dir is required; the rest has defaults.
 type Options struct {
-	Dir         string        // one store per directory
-	FS          vfs.FS        // nil: the operating system's
-	Durability  Durability    // zero value: EverySec
-	Now         func() int64  // unix ms; nil: time.Now
-	Random      func() uint32 // nil: crypto/rand
-	MachineBoot string        // changes with every boot of the machine, as the kernel's boot id; "": unknown
-	CacheBytes  int64         // memory for rows and blocks read, half each, bytes; 0: 64 MiB
-	Log         *slog.Logger  // nil: discarded
-	OnFatal     func(error)   // a failed fsync or log write: the process must stop; nil: log, then panic
+	Dir          string        // one store per directory
+	FS           vfs.FS        // nil: the operating system's
+	Durability   Durability    // zero value: EverySec
+	Now          func() int64  // unix ms; nil: time.Now
+	Random       func() uint32 // nil: crypto/rand
+	MachineBoot  string        // changes with every boot of the machine, as the kernel's boot id; "": unknown
+	MemoryBytes  int64         // memory for rows, bytes; 0: 256 MiB
+	LogBytes     int64         // the log's limit, bytes; 0: half of MemoryBytes, at least 8, at most 256 MiB
+	CacheBytes   int64         // memory for blocks of rows that left memory, bytes; 0: 32 MiB
+	ReserveBytes int64         // left free on the disk, bytes; 0: 64 MiB
+	Log          *slog.Logger  // nil: discarded
+
+	// Keep says whether a dot's log entry is still of use when its segment is recycled; nil: all are. It is called by
+	// another goroutine and must not wait.
+	Keep func(ring.Partition, causal.Dot) bool
+
+	OnFatal func(error) // a failed fsync or log write: the process must stop; nil: log, then panic
 }
 
 // Ref names a row.
@@ -74,4 +85,10 @@ type Stats struct {
 	TickDots     int64 // log entries written since Open
 	Syncs        int64 // deferred fsyncs performed since Open
 	DiskBytes    int64 // files of the store
+	LogBytes     int64 // of the log in use
+	MemoryBytes  int64 // rows in memory, garbage included
+	Spills       int64 // rounds of spilling since Open
+	SpilledRows  int64 // rows written to the sorted store since Open
+	Evicted      int64 // rows that left memory since Open
+	Stalls       int64 // ticks that waited because the log was at its limit
 }

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"cmp"
+	"slices"
+
+	"shoal/causal"
+)
+
+// dotIndex finds the entries of a partition's dots in the live segments, by actor, then seq. It costs 16 bytes per dot
+// of the live log; dots arrive nearly in order, so adding is appending.
+type dotIndex []actorDots
+
+type actorDots struct {
+	actor causal.Actor
+	dots  []dotAt // by seq
+}
+
+type dotAt struct {
+	seq          uint64
+	segment, off uint32 // of the entry
+}
+
+func (x dotIndex) find(a causal.Actor) (int, bool) {
+	if n := len(x); n > 0 && x[n-1].actor == a { // the newest life is the last and the busiest
+		return n - 1, true
+	}
+	return slices.BinarySearchFunc(x, a, func(e actorDots, a causal.Actor) int { return cmp.Compare(e.actor, a) })
+}
+
+func bySeq(d dotAt, seq uint64) int { return cmp.Compare(d.seq, seq) }
+
+func (x *dotIndex) add(d causal.Dot, segment, off uint32) {
+	i, ok := x.find(d.Actor)
+	if !ok {
+		*x = slices.Insert(*x, i, actorDots{actor: d.Actor})
+	}
+	e := &(*x)[i]
+	at := dotAt{d.Seq, segment, off}
+	if n := len(e.dots); n == 0 || e.dots[n-1].seq < d.Seq {
+		e.dots = append(e.dots, at)
+		return
+	}
+	j, found := slices.BinarySearchFunc(e.dots, d.Seq, bySeq)
+	if found { // logged again: the newer entry lives longer
+		e.dots[j] = at
+		return
+	}
+	e.dots = slices.Insert(e.dots, j, at)
+}
+
+// forget drops the dots of segments up to a number.
+func (x *dotIndex) forget(through uint32) {
+	kept := (*x)[:0]
+	for _, e := range *x {
+		e.dots = slices.DeleteFunc(e.dots, func(d dotAt) bool { return d.segment <= through })
+		if len(e.dots) == 0 {
+			continue
+		}
+		if cap(e.dots) > 4*len(e.dots)+64 {
+			e.dots = slices.Clone(e.dots)
+		}
+		kept = append(kept, e)
+	}
+	clear((*x)[len(kept):])
+	*x = kept
+}
+
+// dotCursor walks an index past a clock.
+type dotCursor struct {
+	x       dotIndex
+	lacks   *causal.Clock
+	through uint32 // segments up to it are gone
+	i, j    int
+}
+
+// next returns the next dot that the clock lacks.
+func (c *dotCursor) next() (d causal.Dot, at dotAt, ok bool) {
+	for ; c.i < len(c.x); c.i, c.j = c.i+1, 0 {
+		e := &c.x[c.i]
+		if base := c.lacks.Base(e.actor); c.j == 0 && base > 0 {
+			c.j, _ = slices.BinarySearchFunc(e.dots, base+1, bySeq)
+		}
+		for ; c.j < len(e.dots); c.j++ {
+			at = e.dots[c.j]
+			d = causal.Dot{Actor: e.actor, Seq: at.seq}
+			if at.segment > c.through && !c.lacks.Contains(d) {
+				c.j++
+				return d, at, true
+			}
+		}
+	}
+	return d, at, false
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"fmt"
+
+	"shoal/causal"
+	"shoal/ring"
+
+	"encoding/binary"
+)
+
+// A round of spilling empties the oldest segments of the log. It begins when the log changes to a new segment: then
+// through is the last full one and mark its last sequence. What goes to Pebble, in one step, is every row whose last
+// write lies in those segments, every replica's clock as it was at mark, and mark itself. A row written again since is
+// left out: the log behind mark has it, and is fsynced before the step. So at any moment Pebble holds, of each row, a
+// state not newer than mark, and the log behind mark makes up exactly the rest; and Pebble never holds what the log
+// could still lose.
+//
+// The single caller gathers the rows, a few per tick: slices of slabs, no copies. The spiller does the rest.
+type round struct {
+	through  uint32
+	mark     uint64
+	segments []uint32 // whose dots are to be kept
+	states   []pair   // snapshots of replicas, and the mark
+	lists    []dirtyRows
+	list, at int // how far gathering has come
+	rows     []record
+}
+
+type pair struct{ name, value []byte }
+
+// dirtyRows are the rows that a segment was the first to be written in since they were clean or last in another.
+type dirtyRows struct {
+	segment uint32
+	rows    []rowID
+}
+
+// rowID finds a row in memory, or a few others with the same hash.
+type rowID struct {
+	hash uint32
+	p    ring.Partition
+}
+
+// turn goes on to the next segment when this one is full, and begins a round when half of the log is used.
+func (s *Store) turn() {
+	if s.wal.current().at < s.wal.size {
+		return
+	}
+	if !s.wal.rotate() {
+		s.waitForRoom()
+		return
+	}
+	s.segment = s.wal.current().num
+	s.dirty = append(s.dirty, dirtyRows{segment: s.segment})
+	s.beginRound()
+	s.spiller.hurry.Store(s.wal.sealed() >= s.wal.limit*3/4)
+}
+
+// beginRound begins one if it is time. The current segment must be empty.
+func (s *Store) beginRound() {
+	if s.round == nil && s.wal.sealed() >= s.wal.limit/2 {
+		s.round = s.newRound(s.segment - 1)
+		s.wal.spilling.Store(true)
+	}
+}
+
+// newRound prepares a round at the end of a segment, when no tick is under way.
+func (s *Store) newRound(through uint32) *round {
+	r := &round{through: through, mark: s.wal.seq}
+	for _, seg := range s.wal.live {
+		if seg.num <= through {
+			r.segments = append(r.segments, seg.num)
+		}
+	}
+	for _, d := range s.dirty {
+		if d.segment <= through {
+			r.lists = append(r.lists, d)
+		}
+	}
+	r.states = append(r.states, markRow(through, r.mark))
+	for _, p := range s.Partitions() {
+		if rep := s.replicas[p]; rep.changed {
+			r.states = append(r.states, snapshotRow(p, rep))
+			rep.changed = false
+		}
+	}
+	return r
+}
+
+// gather collects up to limit rows; done says that all are.
+func (s *Store) gather(r *round, limit int) (done bool) {
+	for ; r.list < len(r.lists); r.list, r.at = r.list+1, 0 {
+		l := &r.lists[r.list]
+		for ; r.at < len(l.rows); r.at++ {
+			if limit--; limit < 0 {
+				return false
+			}
+			s.gatherRow(r, l.segment, l.rows[r.at])
+		}
+		l.rows = nil
+	}
+	return true
+}
+
+func (s *Store) gatherRow(r *round, segment uint32, id rowID) {
+	rep := s.replicas[id.p]
+	t := &rep.rows
+	if t.n == 0 {
+		return
+	}
+	mask := len(t.cells) - 1
+	for i := int(id.hash >> t.shift); t.cells[i].slab != 0; i = (i + 1) & mask {
+		if c := t.cells[i]; c.hash == id.hash {
+			if rec := s.mem.at(c.slab, c.off); rec.segment() == segment {
+				r.rows = append(r.rows, rec)
+			}
+		}
+	}
+}
+
+const (
+	gatherPerWork = 4 // rows gathered per row written
+	gatherLeast   = 64
+)
+
+// background does a slice of what is due, in proportion to the work of the tick.
+func (s *Store) background(work int) {
+	if s.round != nil {
+		s.advance(gatherPerWork*work + gatherLeast)
+	}
+	if len(s.forgetting) > 0 {
+		s.replicas[s.forgetting[0]].dots.forget(s.spilled)
+		s.forgetting = s.forgetting[1:]
+	}
+	s.reclaim(reclaimPerWork * work)
+}
+
+func (s *Store) advance(limit int) {
+	if !s.handed {
+		if s.gather(s.round, limit) {
+			s.spiller.in <- s.round // room for one, and there is one
+			s.handed = true
+		}
+		return
+	}
+	select {
+	case <-s.spiller.done:
+		s.finish()
+	default:
+	}
+}
+
+// finish notes that the round is in Pebble.
+func (s *Store) finish() {
+	r := s.round
+	s.round, s.handed = nil, false
+	s.spilled = r.through
+	for len(s.dirty) > 0 && s.dirty[0].segment <= r.through {
+		s.dirty = s.dirty[1:]
+	}
+	s.wal.spilling.Store(false)
+	s.wal.recycle(r.through)
+	s.wal.spares.wake()
+	s.forgetting = s.Partitions()
+	s.barren = 0
+	s.stats.spills.Add(1)
+	s.stats.spilledRows.Add(int64(len(r.rows)))
+	s.measure()
+}
+
+// waitForRoom holds up the caller while the log is at its limit, until the round under way has made room. When that
+// cannot go on it returns at once, and Full says why.
+func (s *Store) waitForRoom() {
+	if s.round == nil || s.wal.sealed()+s.wal.size <= s.wal.limit {
+		return // the next segment is only not ready yet
+	}
+	s.stats.stalls.Add(1)
+	s.spiller.hurry.Store(true)
+	for !s.handed {
+		s.advance(1 << 20)
+	}
+	for s.round != nil && s.spiller.trouble() == nil && s.failure() == nil {
+		select {
+		case <-s.spiller.done:
+			s.finish()
+		case <-s.spiller.upset:
+		}
+	}
+}
+
+const markName = "spilled"
+
+func markRow(through uint32, mark uint64) pair {
+	name := appendMeta(nil, markName)
+	b := make([]byte, sealSize, sealSize+12)
+	b = binary.BigEndian.AppendUint32(b, through)
+	b = binary.BigEndian.AppendUint64(b, mark)
+	seal(name, b)
+	return pair{name, b}
+}
+
+func (s *Store) readMark() (through uint32, mark uint64, err error) {
+	v, err := s.load(appendMeta(nil, markName))
+	if err != nil || v == nil {
+		return 0, 0, err
+	}
+	if v = v[sealSize:]; len(v) != 12 {
+		return 0, 0, fmt.Errorf("engine: %w: mark of the sorted store", ErrUnreadable)
+	}
+	return binary.BigEndian.Uint32(v), binary.BigEndian.Uint64(v[4:]), nil
+}
+
+// snapshotRow is the replica's state as kept in Pebble and, without its name, in entries of the log.
+func snapshotRow(p ring.Partition, r *replica) pair {
+	name := appendSpace(nil, spaceReplica, p)
+	b := appendReplica(make([]byte, sealSize, 256), &r.Replica)
+	seal(name, b)
+	return pair{name, b}
+}
+
+func appendReplica(b []byte, r *causal.Replica) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Life)) // for a reader of the file: each boot begins another
+	b = appendBlock(b, r.Clock.Append(nil))
+	b = appendBlock(b, r.Flushed.Append(nil))
+	return r.Horizon.Append(b)
+}

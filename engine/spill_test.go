@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"shoal/causal"
+	"shoal/ring"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// settle gives background work turns until a round has ended, or none is under way.
+func settle(t *testing.T, s *Store, done func() bool) {
+	t.Helper()
+	for range 2000 {
+		_, err := s.Maintain(1000)
+		must(t, err)
+		must(t, s.EndTick())
+		if done() {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatalf("background work does not come to an end: %+v", s.Stats())
+}
+
+// Rows, log, counts and clock are right while most rows are out of memory and the log has gone round many times.
+func TestDataLargerThanMemory(t *testing.T) {
+	fs := vfs.NewMem()
+	o := testOptions(fs, 1, EverySec)
+	o.LogBytes, o.MemoryBytes = 1<<20, 1<<20
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	rng := rand.New(rand.NewPCG(1, 5))
+	m := &model{states: []state{{newest: map[string]causal.Dot{}}}}
+	const keys = 6000
+	want := map[string]string{}
+	for range 1500 {
+		writes := map[string]causal.Dot{}
+		var dots []causal.Dot
+		for range 20 {
+			k := fmt.Sprint("key", rng.IntN(keys))
+			v := strings.Repeat(k, 40+rng.IntN(20))
+			d := set(t, s, 0, k, v, 0)
+			writes[k], want[k] = d, v
+			dots = append(dots, d)
+		}
+		must(t, s.EndTick())
+		last := &m.states[0] // in place: copies of all keys are dear
+		for k, d := range writes {
+			last.newest[k] = d
+		}
+		for _, d := range dots {
+			last.clock.Add(d)
+		}
+		k := fmt.Sprint("key", rng.IntN(keys))
+		if got := get(t, s, 0, k, 0); got != want[k] {
+			t.Fatalf("%s reads %.20q, want %.20q", k, got, want[k])
+		}
+	}
+	settle(t, s, func() bool { return s.round == nil })
+	st := s.Stats()
+	if st.Evicted == 0 || st.Spills < 5 || st.LogBytes > 2<<20 || st.MemoryBytes > 3<<20 {
+		t.Errorf("%+v", st)
+	}
+	m.agrees(t, s, m.last())
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	m.agrees(t, s, m.last())
+	if s.complete {
+		t.Error("everything is in memory")
+	}
+	must(t, s.Close())
+}
+
+// A flush of a partition that is mostly out of memory is swept too.
+func TestAFlushOfRowsOutOfMemory(t *testing.T) {
+	o := testOptions(vfs.NewMem(), 1, EverySec)
+	o.LogBytes, o.MemoryBytes = 512<<10, 256<<10
+	s := mustOpen(t, o)
+	defer func() { must(t, s.Close()) }()
+	must(t, s.Create(0))
+	for i := range 3000 {
+		set(t, s, 0, fmt.Sprint("key", i), strings.Repeat("v", 500), 0)
+		if i%10 == 0 {
+			must(t, s.EndTick())
+		}
+	}
+	must(t, s.EndTick())
+	dropped := s.Replica(0).Clock.Clone()
+	set(t, s, 0, "kept", "v", 0)
+	s.Flush(0, s.Replica(0).Next(), &dropped)
+	for more := true; more; {
+		var err error
+		more, err = s.Maintain(100)
+		must(t, err)
+		must(t, s.EndTick())
+	}
+	if st := s.Stats(); st.Rows != 1 || s.Count(0, 0) != 1 || get(t, s, 0, "key5", 0) != "" || get(t, s, 0, "kept", 0) != "v" {
+		t.Fatalf("%+v", st)
+	}
+	n := 0
+	must(t, s.Scan(0, 0, func(Row) bool { n++; return true }))
+	if n != 1 {
+		t.Fatalf("%d rows", n)
+	}
+}
+
+// A full disk: writes are refused before anything is done, reads go on, nothing is lost, and it passes.
+func TestAFullDiskRefusesWritesAndRecovers(t *testing.T) {
+	var full atomic.Bool
+	mem := vfs.NewMem()
+	disk := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && (op.Kind == errorfs.OpCreate || op.Kind == errorfs.OpFileWrite || op.Kind == errorfs.OpFilePreallocate) {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	o := testOptions(disk, 1, EverySec)
+	o.LogBytes, o.MemoryBytes = 512<<10, 4<<20
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	value := strings.Repeat("v", 1000)
+	write := func(i int) bool {
+		if err := s.Full(); err != nil {
+			if !errors.Is(err, ErrFull) {
+				t.Fatal(err)
+			}
+			return false
+		}
+		set(t, s, 0, fmt.Sprint("key", i), value, 0)
+		must(t, s.EndTick())
+		return true
+	}
+	full.Store(true)
+	n := 0
+	for write(n) {
+		if n++; n > 5000 {
+			t.Fatal("a full disk takes everything")
+		}
+	}
+	if n == 0 {
+		t.Error("room in the segment was not used")
+	}
+	for i := range n {
+		if get(t, s, 0, fmt.Sprint("key", i), 0) != value {
+			t.Fatalf("key%d cannot be read", i)
+		}
+	}
+	full.Store(false)
+	deadline := time.Now().Add(20 * time.Second)
+	for !write(n) {
+		if time.Now().After(deadline) {
+			t.Fatalf("writes are still refused: %v", s.Full())
+		}
+		_, err := s.Maintain(100)
+		must(t, err)
+		time.Sleep(20 * time.Millisecond)
+	}
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	defer func() { must(t, s.Close()) }()
+	if got := s.Count(0, 0); got != int64(n+1) {
+		t.Fatalf("%d keys of %d", got, n+1)
+	}
+}
+
+// A tick that met a full disk in spite of Full stays, and a later EndTick writes it.
+func TestATickThatMetAFullDiskIsTriedAgain(t *testing.T) {
+	var full atomic.Bool
+	mem := vfs.NewMem()
+	disk := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpFileWriteAt {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	s := mustOpen(t, testOptions(disk, 1, EverySec))
+	must(t, s.Create(0))
+	full.Store(true)
+	set(t, s, 0, "k", "v", 0)
+	if err := s.EndTick(); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	full.Store(false)
+	must(t, s.EndTick())
+	must(t, s.Close())
+	s = mustOpen(t, testOptions(mem, 2, EverySec))
+	defer func() { must(t, s.Close()) }()
+	if get(t, s, 0, "k", 0) != "v" {
+		t.Fatal("lost")
+	}
+}
+
+// Dots that nobody lacks any more leave with their segment.
+func TestKeepLetsDotsGo(t *testing.T) {
+	o := testOptions(vfs.NewMem(), 1, EverySec)
+	o.Keep = func(_ ring.Partition, d causal.Dot) bool { return d.Seq%2 == 0 }
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	for i := range 100 {
+		set(t, s, 0, fmt.Sprint("key", i), "v", 0)
+	}
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	defer func() { must(t, s.Close()) }()
+	n := 0
+	must(t, s.Log(0, nil, 0, func(e LogEntry) bool { n++; return e.Dot.Seq%2 == 0 }))
+	if n != 50 {
+		t.Fatalf("%d entries", n)
+	}
+}

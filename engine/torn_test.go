@@ -1,0 +1,152 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// logged is a store of a few synced ticks and a few that were not, as a power cut leaves it when all of it reached the
+// disk, and the ends of the ticks in the log's only segment.
+func logged(t *testing.T) (fs *vfs.MemFS, m *model, ends []int64, synced int) {
+	fs = vfs.NewCrashableMem()
+	o := testOptions(fs, 1, EverySec)
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	m = &model{states: []state{{}}}
+	ends = []int64{s.wal.current().at}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range 9 {
+		m.randomTick(t, s, rng, 30)
+		must(t, s.EndTick())
+		ends = append(ends, s.wal.current().at)
+		if i == 4 {
+			must(t, s.Sync())
+			synced = i + 1
+		}
+	}
+	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
+	must(t, s.Close())
+	return clone, m, ends, synced
+}
+
+const onlySegment = "data/log/0000000001.log"
+
+func content(t *testing.T, fs *vfs.MemFS, name string) []byte {
+	f, err := fs.Open(name)
+	must(t, err)
+	b, err := readSegment(f)
+	must(t, err)
+	must(t, f.Close())
+	return b
+}
+
+// with is a copy of the disk with other bytes in the log.
+func with(t *testing.T, fs *vfs.MemFS, b []byte) *vfs.MemFS {
+	clone := fs.CrashClone(vfs.CrashCloneCfg{})
+	f, err := clone.Create(onlySegment, vfs.WriteCategoryUnspecified)
+	must(t, err)
+	_, err = f.Write(b)
+	must(t, err)
+	must(t, f.Sync())
+	must(t, f.Close())
+	return clone
+}
+
+// A log that ends anywhere opens with the ticks that are whole, and goes on from there.
+func TestALogTornAtEveryByte(t *testing.T) {
+	fs, m, ends, _ := logged(t)
+	b := content(t, fs, onlySegment)
+	whole := 0
+	for at := ends[0]; at <= ends[len(ends)-1]; at++ {
+		if testing.Short() && at%7 != 0 {
+			continue
+		}
+		for whole+1 < len(ends) && ends[whole+1] <= at {
+			whole++
+		}
+		torn := with(t, fs, b[:at])
+		s, err := Open(testOptions(torn, 2, EverySec))
+		if err != nil {
+			t.Fatalf("torn at %d: %v", at, err)
+		}
+		if got := m.stored(t, s, 0); got != whole {
+			t.Fatalf("torn at %d: %d ticks, want %d", at, got, whole)
+		}
+		set(t, s, 0, "after", "v", 0)
+		must(t, s.EndTick())
+		must(t, s.Sync())
+		again := torn.CrashClone(vfs.CrashCloneCfg{})
+		must(t, s.Close())
+		s = mustOpen(t, testOptions(again, 3, EverySec))
+		if get(t, s, 0, "after", 0) != "v" {
+			t.Fatalf("torn at %d: what was written after that is gone", at)
+		}
+		must(t, s.Close())
+	}
+}
+
+// Every single flipped bit of the log is found: in the part that later records knew to be durable Open refuses, behind
+// it the log is cut before the record.
+func TestEveryFlippedBitOfTheLog(t *testing.T) {
+	fs, m, ends, synced := logged(t)
+	b := content(t, fs, onlySegment)[:ends[len(ends)-1]]
+	refused, cut := 0, 0
+	tick := 0
+	for at := range b {
+		for int64(at) >= ends[tick] {
+			tick++
+		}
+		for bit := range 8 {
+			if testing.Short() && bit != at%8 {
+				continue
+			}
+			b[at] ^= 1 << bit
+			flipped := with(t, fs, b)
+			b[at] ^= 1 << bit
+			s, err := Open(testOptions(flipped, 2, EverySec))
+			if err != nil {
+				if !errors.Is(err, ErrUnreadable) || tick > synced {
+					t.Fatalf("bit %d of byte %d in tick %d: %v", bit, at, tick, err)
+				}
+				refused++
+				continue
+			}
+			if got := m.stored(t, s, 0); got != tick-1 || tick <= synced {
+				t.Fatalf("bit %d of byte %d in tick %d of which %d were synced: %d ticks", bit, at, tick, synced, got)
+			}
+			cut++
+			must(t, s.Close())
+		}
+	}
+	t.Logf("refused %d, cut %d", refused, cut)
+}
+
+// A bit that flips while the store is open is found when its log entry is read.
+func TestAFlippedBitInALiveEntry(t *testing.T) {
+	fs := vfs.NewMem()
+	s := mustOpen(t, testOptions(fs, 1, EverySec))
+	must(t, s.Create(0))
+	from := s.wal.current().at
+	for i := range 20 {
+		set(t, s, 0, fmt.Sprint("key", i), "value", 0)
+	}
+	must(t, s.EndTick())
+	f, err := fs.OpenReadWrite(onlySegment, vfs.WriteCategoryUnspecified)
+	must(t, err)
+	at := from + tickHeader + entryHeader + 7 // inside the first name
+	var b [1]byte
+	_, err = f.ReadAt(b[:], at)
+	must(t, err)
+	b[0] ^= 4
+	_, err = f.WriteAt(b[:], at)
+	must(t, err)
+	must(t, f.Close())
+	if err := s.Log(0, nil, 0, func(LogEntry) bool { return true }); !errors.Is(err, ErrUnreadable) {
+		t.Fatalf("a flipped bit is answered as an entry: %v", err)
+	}
+	must(t, s.wal.sync())
+}
