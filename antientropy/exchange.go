@@ -31,29 +31,35 @@ func (m *Puller) onPull(from ring.NodeID, it *wire.Item) {
 // collect fills the answer with log entries and rows and reports whether nothing was left out.
 func (m *Puller) collect(p ring.Partition, lacks *causal.Clock, answer *wire.Item) bool {
 	whole, bytes := true, 0
-	seen := map[string]bool{}
-	m.store.Log(p, lacks, func(e wire.LogEntry) bool {
+	seen := map[string]bool{} // by key: whether its row could be read
+	err := m.store.Log(p, lacks, func(e wire.LogEntry) bool {
 		if len(answer.Entries) >= m.cfg.MaxEntries || bytes >= m.cfg.MaxBytes {
 			whole = false
 			return false
 		}
-		if e.Dropped == nil && !seen[string(e.Key)] {
-			seen[string(e.Key)] = true
+		readable, known := seen[string(e.Key)]
+		if e.Dropped == nil && !known {
 			row, err := m.store.Row(p, e.Slot, e.Key)
-			if err != nil { // the dot must not be marked as processed on a row that nobody could read
-				m.Stats.Unreadable++
-				whole = false
-				return true
-			}
-			if !row.Empty() {
+			readable = err == nil
+			seen[string(e.Key)] = readable
+			if readable && !row.Empty() {
 				answer.Rows = append(answer.Rows, wire.KeyRow{Slot: e.Slot, Key: e.Key, Row: row})
 				bytes += row.Size()
 			}
+		}
+		if e.Dropped == nil && !readable { // its dots must not be marked as processed: nobody could read the row
+			m.Stats.Unreadable++
+			whole = false
+			return true
 		}
 		answer.Entries = append(answer.Entries, e)
 		bytes += len(e.Key) + 16
 		return true
 	})
+	if err != nil {
+		m.Stats.Unreadable++
+		return false
+	}
 	return whole
 }
 

@@ -18,8 +18,9 @@ type Store interface {
 	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
 	// AdoptClock marks every dot of c.
 	AdoptClock(p ring.Partition, c *causal.Clock)
-	// Log calls fn for log entries whose dots lacks does not hold, by (actor, seq), until fn returns false.
-	Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool)
+	// Log calls fn for log entries whose dots lacks does not hold, by (actor, seq), until fn returns false. After an
+	// error entries may be missing.
+	Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error
 }
 
 // Config is in milliseconds, bytes and counts.

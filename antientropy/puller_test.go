@@ -48,13 +48,14 @@ func (s *memory) Flush(_ ring.Partition, dot causal.Dot, dropped *causal.Clock) 
 
 func (s *memory) AdoptClock(_ ring.Partition, c *causal.Clock) { s.replica.Clock.Union(c) }
 
-func (s *memory) Log(_ ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) {
+func (s *memory) Log(_ ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error {
 	slices.SortFunc(s.log, func(x, y wire.LogEntry) int { return x.Dot.Compare(y.Dot) })
 	for _, e := range s.log {
 		if !lacks.Contains(e.Dot) && !fn(e) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 // write is a plain SET of this replica.

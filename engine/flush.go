@@ -6,7 +6,8 @@ import (
 )
 
 // Flush stores a range tombstone under its dot in the current tick: every dot of dropped is dropped, here and whenever
-// it arrives. Rows read, scanned and counted from now on are without them; Maintain removes their bytes.
+// it arrives. The tick is fsynced before it ends, whatever the durability: what a flush dropped leaves no trace in the
+// rows that others are sent, so a flush that is forgotten could not be told from one that never was. Rows read, scanned and counted from now on are without them; Maintain removes their bytes.
 func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	r := s.replicas[p]
 	all := dropped.Covers(&r.Clock)
@@ -15,6 +16,7 @@ func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	s.tick.b = appendBlocked(s.tick.b, entryFlush, p, dots, dropped.Append(nil))
 	r.Clock.Add(dot)
 	r.Replica.Flush(dropped)
+	s.tick.durably = true
 	s.logged(r, 1)
 	s.sweep(p)
 	r.counts.clear(&s.stats)

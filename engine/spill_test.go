@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -20,14 +21,13 @@ import (
 // settle gives background work turns until a round has ended, or none is under way.
 func settle(t *testing.T, s *Store, done func() bool) {
 	t.Helper()
-	for range 2000 {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); runtime.Gosched() {
 		_, err := s.Maintain(1000)
 		must(t, err)
 		must(t, s.EndTick())
 		if done() {
 			return
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	t.Fatalf("background work does not come to an end: %+v", s.Stats())
 }
@@ -163,7 +163,7 @@ func TestAFullDiskRefusesWritesAndRecovers(t *testing.T) {
 		}
 		_, err := s.Maintain(100)
 		must(t, err)
-		time.Sleep(20 * time.Millisecond)
+		runtime.Gosched()
 	}
 	must(t, s.Close())
 	s = mustOpen(t, o)

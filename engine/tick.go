@@ -16,10 +16,11 @@ var errClosed = errors.New("engine: the store is closed")
 
 // tick is what came since the last EndTick, as the record that it becomes. Rows and clocks in memory have it already.
 type tick struct {
-	b      []byte // tickHeader bytes of room, then entries
-	dots   []tickDot
-	pushed bool // a part is in the log
-	work   int  // rows and dots: what background work is paced by
+	b       []byte // tickHeader bytes of room, then entries
+	dots    []tickDot
+	pushed  bool // a part is in the log
+	durably bool // it must be on the disk before it ends, whatever the durability
+	work    int  // rows and dots: what background work is paced by
 }
 
 type tickDot struct {
@@ -51,7 +52,7 @@ func (s *Store) EndTick() error {
 		return nil
 	}
 	err := s.push()
-	if err == nil && s.opt.Durability == Always {
+	if err == nil && (s.opt.Durability == Always || s.tick.durably) {
 		err = s.wal.sync()
 	}
 	if err == nil {
@@ -60,7 +61,7 @@ func (s *Store) EndTick() error {
 	if err != nil {
 		return fmt.Errorf("engine: end of tick: %w", err)
 	}
-	s.tick.pushed = false
+	s.tick.pushed, s.tick.durably = false, false
 	s.stats.ticks.Add(1)
 	s.turn()
 	s.background(s.tick.work)

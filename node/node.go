@@ -132,6 +132,7 @@ func (n *Node) openStore() error {
 		Now:         n.now,
 		Random:      func() uint32 { return uint32(n.world.Random()) },
 		MachineBoot: n.world.MachineBoot,
+		MemoryBytes: n.opts.MemoryBytes,
 		CacheBytes:  n.opts.CacheBytes,
 		Log:         n.log,
 		OnFatal:     n.opts.OnFatal,

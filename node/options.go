@@ -41,12 +41,13 @@ type Options struct {
 	Zone   string
 	Weight uint32
 
-	N, R, W    int // default 3, 2, 2; N is fixed when the cluster is founded
-	Partitions int // Q, fixed when the cluster is founded; default 256
-	Strict     bool
-	Timeout    time.Duration // deadline of an operation; default 1s
-	Durability engine.Durability
-	CacheBytes int64
+	N, R, W     int // default 3, 2, 2; N is fixed when the cluster is founded
+	Partitions  int // Q, fixed when the cluster is founded; default 256
+	Strict      bool
+	Timeout     time.Duration // deadline of an operation; default 1s
+	Durability  engine.Durability
+	MemoryBytes int64 // for rows; 0: the engine's default
+	CacheBytes  int64 // for blocks of the sorted store; default 64 MiB
 
 	Password string // of clients; "" none
 	Secret   []byte // of the cluster; nil none

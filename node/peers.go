@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"slices"
 
 	"shoal/antientropy"
 	"shoal/ring"
@@ -57,6 +58,7 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 		delete(n.mu.skew.offset, peer)
 		n.mu.coord.Down(now, peer)
 		n.mu.puller.Down(now, peer)
+		n.mu.outbox = slices.DeleteFunc(n.mu.outbox, func(o antientropy.Out) bool { return o.To == peer })
 	})
 }
 
@@ -71,6 +73,7 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
 			return
 		}
 		n.heard(now, from, h)
+		items = n.refuseWrites(from, items)
 		n.mu.coord.Step(now, from, items)
 		n.mu.puller.Step(now, from, items)
 		answered := false

@@ -25,11 +25,12 @@ func (s store) CountSlot(slot ring.Slot, now int64) int64 {
 	return keys
 }
 
-func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) {
+func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error {
 	err := s.Store.Log(p, lacks, 0, func(e engine.LogEntry) bool { return fn(wire.LogEntry(e)) })
 	if err != nil {
 		s.log.Error("the log of a partition cannot be read", "partition", p, "err", err)
 	}
+	return err
 }
 
 func (s store) Renew(p ring.Partition) error {

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"errors"
 	"runtime"
 	"slices"
 
 	"shoal/coord"
+	"shoal/engine"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -12,8 +14,19 @@ import (
 // vector is a client's operations under way.
 type vector struct {
 	out  []wire.Result
+	at   []int // where the i-th operation's result goes; nil: to out[i]
 	left int
 	done chan struct{}
+}
+
+// put takes in the result of one operation and reports whether it was the last.
+func (v *vector) put(index int, r wire.Result) bool {
+	if v.at != nil {
+		index = v.at[index]
+	}
+	v.out[index] = r
+	v.left--
+	return v.left == 0
 }
 
 func (v *vector) abandon() {
@@ -47,8 +60,10 @@ func (n *Node) endTick() {
 		return
 	}
 	if err := n.store.EndTick(); err != nil {
-		n.fatal(err)
-		return // nothing of this tick is acknowledged
+		if !errors.Is(err, engine.ErrFull) {
+			n.fatal(err)
+		}
+		return // nothing of this tick is acknowledged; a full store keeps it, and the next tick tries again
 	}
 	n.sendFrames()
 	for i := range n.mu.coord.Effects().Done {
@@ -57,8 +72,7 @@ func (n *Node) endTick() {
 		if v == nil {
 			continue
 		}
-		v.out[d.Index] = d.Result
-		if v.left--; v.left == 0 {
+		if v.put(d.Index, d.Result) {
 			delete(n.mu.vectors, d.Token)
 			close(v.done)
 		}
@@ -133,6 +147,13 @@ func (n *Node) Exec(ops []wire.Op, out []wire.Result) {
 		if n.mu.closed {
 			v.abandon()
 			return
+		}
+		if n.full() {
+			if own, v.at = n.refuseOps(v, own); len(own) == 0 {
+				close(v.done)
+				return
+			}
+			v.left = len(own)
 		}
 		n.mu.token++
 		n.mu.vectors[n.mu.token] = v

@@ -38,6 +38,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&o.R, "r", node.DefaultR, "owners that must answer a read")
 	f.IntVar(&o.W, "w", node.DefaultW, "owners that must have a write before it is acknowledged")
 	f.StringVar(&fsync, "appendfsync", "everysec", "always | everysec | no")
+	memory := f.String("memory", "", "memory for rows, for instance 512mb or 4gb (default: a quarter of the machine's)")
 	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
@@ -61,6 +62,9 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	var err error
 	if o.Durability, err = durability(fsync); err != nil {
+		return err
+	}
+	if o.MemoryBytes, err = memoryBytes(*memory); err != nil {
 		return err
 	}
 	pass, err := secretFile(password)

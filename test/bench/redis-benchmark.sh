@@ -5,8 +5,9 @@
 #
 #   plain           -t set,get -n N -r 100000 -c 50
 #   pipelined       the same with -P 16
-#   cluster         --cluster, and so spread over the three nodes by the client; redis-server is a cluster of one node
-#   cluster -P 16
+#   cluster         --cluster, and so spread over the three nodes by the client; redis-server is a cluster of three, too,
+#                   each with a third of the keys and without replicas (redis-benchmark takes no smaller cluster)
+#   cluster-pipelined
 #
 # and prints operations per second as redis-benchmark says, microseconds of CPU that the server's processes took per
 # operation (user and system time from /proc, over all processes, whatever they did in the background included), and
@@ -19,7 +20,7 @@
 #
 # Usage: test/bench/redis-benchmark.sh        (needs Linux, go, redis-server, redis-tools; as root it installs them)
 # Settings, all from the environment:
-#   PORT=7651  first of five client ports (three of shoal, two of redis-server); peers listen 10000 higher
+#   PORT=7651  first of seven client ports (three of shoal, four of redis-server); peers listen 10000 higher
 #   N=200000   requests of each kind and shape      ROUNDS=2   rounds
 #   SHAPES="plain pipelined cluster cluster-pipelined"
 #   SHOAL=     a built shoal; default: build ./cmd/shoal
@@ -34,7 +35,8 @@ SHAPES=${SHAPES:-plain pipelined cluster cluster-pipelined}
 SHOAL=${SHOAL:-}
 
 nodes=("$PORT" $((PORT + 1)) $((PORT + 2)))
-redis=$((PORT + 3)) redis_cluster=$((PORT + 4))
+redis=$((PORT + 3))
+redis_cluster=($((PORT + 4)) $((PORT + 5)) $((PORT + 6)))
 pids=()
 dir=$(mktemp -d "${TMPDIR:-/tmp}/shoal-bench.XXXXXX")
 
@@ -86,6 +88,18 @@ start_redis() {
 		</dev/null >"$dir/redis$port.log" 2>&1 &
 	pids+=($!)
 	until_says PONG "$port" PING
+}
+
+start_redis_cluster() {
+	local i port
+	for i in 0 1 2; do
+		port=${redis_cluster[i]}
+		start_redis "$port" --cluster-enabled yes
+		ask "$port" CLUSTER ADDSLOTSRANGE $((i * 5462)) $((i == 2 ? 16383 : i * 5462 + 5461)) >/dev/null
+		ask "$port" CLUSTER SET-CONFIG-EPOCH $((i + 1)) >/dev/null
+		ask "${redis_cluster[0]}" CLUSTER MEET 127.0.0.1 "$port" >/dev/null
+	done
+	for port in "${redis_cluster[@]}"; do until_says cluster_state:ok "$port" CLUSTER INFO; done
 }
 
 start_shoal() {
@@ -140,12 +154,12 @@ measure() {
 
 # compare measures both servers, in an order that changes from round to round, and prints a line.
 compare() {
-	local round=$1 kind=$2 shape=$3 port=$redis pid=${redis_pid} turn
-	[[ $shape != cluster* ]] || port=$redis_cluster pid=$redis_cluster_pid
+	local round=$1 kind=$2 shape=$3 port=$redis redis_pids=("$redis_pid") turn
+	[[ $shape != cluster* ]] || port=${redis_cluster[0]} redis_pids=("${redis_cluster_pids[@]}")
 	local redis_ops redis_micros shoal_ops shoal_micros
 	for turn in 0 1; do
 		if (((round + turn) % 2 == 1)); then
-			measure "$kind" "$shape" "$port" "$pid"
+			measure "$kind" "$shape" "$port" "${redis_pids[@]}"
 			redis_ops=$ops redis_micros=$micros
 		else
 			measure "$kind" "$shape" "${nodes[0]}" "${shoal_pids[@]}"
@@ -167,7 +181,7 @@ no_siblings() {
 need go golang-go
 need redis-server redis-server
 need redis-benchmark redis-tools
-for port in "${nodes[@]}" "$redis" "$redis_cluster"; do
+for port in "${nodes[@]}" "$redis" "${redis_cluster[@]}"; do
 	! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || die "port $port is in use; set PORT"
 done
 if [[ -z $SHOAL ]]; then
@@ -176,10 +190,8 @@ if [[ -z $SHOAL ]]; then
 fi
 start_redis "$redis"
 redis_pid=${pids[-1]}
-start_redis "$redis_cluster" --cluster-enabled yes
-redis_cluster_pid=${pids[-1]}
-ask "$redis_cluster" CLUSTER ADDSLOTSRANGE 0 16383 >/dev/null
-until_says cluster_state:ok "$redis_cluster" CLUSTER INFO
+start_redis_cluster
+redis_cluster_pids=("${pids[@]: -3}")
 start_shoal
 shoal_pids=("${pids[@]: -3}")
 

@@ -221,12 +221,13 @@ func (d *disk) AdoptClock(p ring.Partition, c *causal.Clock) {
 	d.do(change{kind: changeAdopt, partition: p, clock: &clock})
 }
 
-func (d *disk) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) {
+func (d *disk) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error {
 	for _, e := range d.live[p].log {
 		if !lacks.Contains(e.Dot) && !fn(e) {
-			return
+			return nil
 		}
 	}
+	return nil
 }
 
 func (d *disk) Renew(p ring.Partition) error {

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// memoryBytes reads a size such as 512mb. "" is a quarter of the machine's memory, or 0, the engine's default, where
+// that is not known.
+func memoryBytes(s string) (int64, error) {
+	if s == "" {
+		return machineMemory() / 4, nil
+	}
+	digits := strings.TrimRight(strings.ToLower(s), "kmgb")
+	factor, ok := map[string]int64{"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}[strings.ToLower(s[len(digits):])]
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if !ok || err != nil || n < 1 || n > math.MaxInt64/factor {
+		return 0, fmt.Errorf("--memory %q: want a size such as 512mb or 4gb", s)
+	}
+	return n * factor, nil
+}
+
+// machineMemory is the machine's memory in bytes, 0 when it cannot be told.
+func machineMemory() int64 {
+	b, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "MemTotal: %d kB", &kb); n == 1 {
+			return kb << 10
+		}
+	}
+	return 0
+}
