@@ -47,7 +47,7 @@ func (n *Node) join() {
 			n.fail(err)
 			return
 		case m != nil:
-			if err := n.store.SetMeta(metaMap, m.Append(nil)); err == nil {
+			if err = n.store.SetMeta(metaMap, m.Append(nil)); err == nil {
 				err = n.install(m)
 			}
 			if err != nil {

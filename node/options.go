@@ -113,11 +113,9 @@ func (o *Options) fill() error {
 	}
 	switch {
 	case o.R < 1 || o.W < 1:
-		return errors.New("R and W must be at least 1")
+		return errors.New("read and write quorum must be at least 1")
 	case o.Timeout < 10*time.Millisecond:
 		return errors.New("the timeout must be at least 10ms")
-	case o.N != 0 && (o.R > o.N || o.W > o.N):
-		return fmt.Errorf("R=%d and W=%d cannot be more than N=%d", o.R, o.W, o.N)
 	}
 	return nil
 }

@@ -11,7 +11,6 @@ type event struct {
 	session int
 	frame   []byte
 	doubled bool // a second delivery of the same frame
-	op      *operation
 }
 
 type eventKind uint8
