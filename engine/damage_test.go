@@ -29,7 +29,7 @@ func filled(t *testing.T) *vfs.MemFS {
 	for i := range 2000 {
 		set(t, s, 0, fmt.Sprint("key", i), valueOf(i), 0)
 	}
-	must(t, s.Close())
+	must(t, closeSpilled(s))
 	return fs
 }
 
@@ -101,7 +101,7 @@ func TestARowUnderAnotherKeyIsUnreadable(t *testing.T) {
 	must(t, s.db.Set(b, v, pebble.NoSync))
 	must(t, closer.Close())
 	must(t, s.db.Flush())
-	must(t, s.Close())
+	must(t, closeSpilled(s))
 	s = mustOpen(t, testOptions(fs, 3, EverySec)) // this one was in memory
 	defer func() { must(t, s.Close()) }()
 	if _, err := s.Row(0, slotOf("key2"), []byte("key2")); !errors.Is(err, ErrUnreadable) {

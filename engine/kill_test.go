@@ -52,8 +52,9 @@ func TestAKilledProcessLosesNothingItAcknowledged(t *testing.T) {
 		_ = cmd.Wait()
 		stop.Stop()
 		s := mustOpen(t, Options{Dir: dir, Durability: EverySec, MachineBoot: "m"})
-		if s.TailMayBeLost() {
-			t.Error("kill -9 on the same boot of the machine loses no tail")
+		if s.TailMayBeLost() { // the kill tore a write that was not acknowledged; Open cannot tell it from damage
+			t.Log("an unfinished tail was cut: the store asks to be compared with others")
+			must(t, s.TailRestored())
 		}
 		for i := range acked {
 			if got := get(t, s, 0, fmt.Sprint("key", i), 0); len(got) != i%3000 {

@@ -226,3 +226,21 @@ func TestKeepLetsDotsGo(t *testing.T) {
 		t.Fatalf("%d of the first 100 entries are there", kept)
 	}
 }
+
+// closeSpilled closes the store with everything in the sorted store and nothing left to the log.
+func closeSpilled(s *Store) error {
+	err := s.EndTick()
+	s.spiller.close()
+	err = errors.Join(err, s.Sync())
+	s.round, s.handed = nil, false
+	for _, r := range s.replicas {
+		r.changed = true
+	}
+	r := s.newRound(s.segment)
+	s.gather(r, 1<<62)
+	w := s.newSpiller()
+	w.hurry.Store(true)
+	err = errors.Join(err, w.spill(r), s.failure())
+	s.wal.close()
+	return errors.Join(err, s.releaseRun(err == nil))
+}
