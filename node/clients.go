@@ -152,7 +152,7 @@ func (b backend) Info(section string) []resp.InfoField {
 		if st.OwnKeys == 0 {
 			return nil
 		}
-		return []resp.InfoField{{Name: "db0", Value: fmt.Sprintf("keys=%d,expires=0,avg_ttl=0", st.OwnKeys)}}
+		return []resp.InfoField{{Name: "db0", Value: fmt.Sprintf("keys=%d", st.OwnKeys)}}
 	case "persistence":
 		return []resp.InfoField{{Name: "aof_current_size", Value: i(st.DiskBytes)}}
 	case "stats":
