@@ -137,6 +137,7 @@ func realNode(t testing.TB, id ring.NodeID, change ...func(*Config)) *testNode {
 	}
 	n := &testNode{id: id, addr: ln.Addr().String(), stirred: make(chan struct{}, 1)}
 	cfg := n.config()
+	cfg.DownAfter = 20 * time.Second // a busy machine is no dead peer
 	cfg.Listen = func() (net.Listener, error) { return ln, nil }
 	var d net.Dialer
 	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
