@@ -60,6 +60,11 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 			return fmt.Errorf("--%s must be at least 1", name)
 		}
 	}
+	for _, name := range []string{"r", "w"} {
+		if v, _ := f.GetInt(name); f.Changed("n") && f.Changed(name) && v > o.N {
+			return fmt.Errorf("--%s=%d cannot be more than --n=%d: there are no more copies", name, v, o.N)
+		}
+	}
 	var err error
 	if o.Durability, err = durability(fsync); err != nil {
 		return err

@@ -345,7 +345,7 @@ check_flags() {
 	refuses "unknown flag" serve "${ok[@]}" --bogus
 	refuses "unexpected argument" serve "${ok[@]}" more
 	refuses "always, everysec or no" serve "${ok[@]}" --appendfsync sometimes
-	refuses "cannot be more than N=3" serve "${ok[@]}" --n 3 --w 4
+	refuses "cannot be more than --n=3" serve "${ok[@]}" --n 3 --w 4
 	refuses "--n must be at least 1" serve "${ok[@]}" --n 0
 	refuses "timeout" serve "${ok[@]}" --timeout 1ms
 	refuses "announce" serve --name f --listen "0.0.0.0:$PORT" --dir "$dir/f"
