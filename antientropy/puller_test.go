@@ -17,6 +17,7 @@ type memory struct {
 	rows    map[string]causal.Container
 	log     []wire.LogEntry
 	damaged map[string]bool
+	broken  bool // the log breaks off
 }
 
 func (s *memory) Replica(ring.Partition) *causal.Replica { return &s.replica }
@@ -54,6 +55,9 @@ func (s *memory) Log(_ ring.Partition, lacks *causal.Clock, fn func(wire.LogEntr
 		if !lacks.Contains(e.Dot) && !fn(e) {
 			return nil
 		}
+	}
+	if s.broken {
+		return errors.New("checksum")
 	}
 	return nil
 }
@@ -209,13 +213,25 @@ func TestAFlushIsPulled(t *testing.T) {
 // A row that cannot be read hides its dots: they must not be marked, nor the clock taken over.
 func TestADamagedRowKeepsItsDotsOpen(t *testing.T) {
 	x := newOwners(t, 2, 2, false, nil)
-	d, other := x.stores[0].write("k"), x.stores[0].write("j")
+	d, last, other := x.stores[0].write("k"), x.stores[0].write("k"), x.stores[0].write("j")
 	x.stores[0].damaged["k"] = true
 	x.connect(0, 1)
 	x.settle()
 	c := &x.stores[1].replica.Clock
-	if c.Contains(d) || !c.Contains(other) || x.pullers[1].Whole(0) {
+	if c.Contains(d) || c.Contains(last) || !c.Contains(other) || x.pullers[1].Whole(0) {
 		t.Fatalf("%v, whole: %v", c.Entries(), x.pullers[1].Whole(0))
+	}
+}
+
+// A log that cannot be read to its end may hide any entry: what was read is used, the clock is not taken over.
+func TestABrokenLogGivesNoClock(t *testing.T) {
+	x := newOwners(t, 2, 2, false, nil)
+	d := x.stores[0].write("k")
+	x.stores[0].broken = true
+	x.pullers[0].Step(x.now, x.ids[1], []wire.Item{{Kind: wire.ItemPull, ID: 5, Clock: new(causal.Clock)}})
+	it := x.pullers[0].Outs()[0].Item
+	if it.Has(wire.FlagComplete) || it.Clock != nil || len(it.Entries) != 1 || it.Entries[0].Dot != d {
+		t.Fatalf("%+v", it)
 	}
 }
 
