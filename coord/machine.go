@@ -1,7 +1,6 @@
 package coord
 
 import (
-	"cmp"
 	"slices"
 
 	"shoal/causal"
@@ -35,7 +34,7 @@ type Config struct {
 	R, W       int   // each is lowered to the number of owners there are
 	Strict     bool  // refuse reads that R owners cannot answer
 	Timeout    int64 // an operation's deadline after its arrival
-	Hedge      int64 // a read asks one more owner after this long
+	Hedge      int64 // one more owner is asked after this long at the latest; sooner where answers are fast
 	SiblingMax int   // VSET is refused when it would leave more live values than this
 	MaxPending int   // operations waiting for others; beyond it new ones are refused
 }
@@ -82,15 +81,17 @@ type Machine struct {
 	passedOver map[ring.NodeID]bool  // skewed clocks: alive, but not to coordinate
 	ahead      map[ring.NodeID]int64 // by how many ms a peer's clock is ahead of ours: see Heard
 
-	hlc     uint64
-	nextID  uint64
-	waiting map[uint64]*pending
-	queue   []*pending // by id, so by arrival: what Tick and Down walk
-	free    []*pending
-	ids     []uint64 // scratch of snapshot
+	hlc      uint64
+	waiting  waiting
+	free     []*pending
+	ids      []uint64 // scratch of snapshot
+	retains  bool     // see Retains
+	patience patience
+	now      int64 // of the step under way
 
-	out   Effects
-	Stats Stats
+	out     Effects
+	results []wire.Result // of the items in out
+	Stats   Stats
 }
 
 // New makes a machine without a ring map: until Install every operation answers Loading. whole says whether this
@@ -101,7 +102,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
 		ahead:      map[ring.NodeID]int64{},
-		waiting:    map[uint64]*pending{},
+		patience:   patience{saved: savedHedges},
 	}
 }
 
@@ -126,10 +127,25 @@ func (m *Machine) Reset() {
 	}
 	clear(m.out.Done)
 	m.out.Done = m.out.Done[:0]
+	clear(m.results)
+	m.results = m.results[:0]
+	m.retains = false
 }
 
+// Retains reports whether an operation that a peer forwarded since the last Reset still waits, or did: then its bytes
+// must stay unchanged for as long as anybody may look at them. Other items are done with at the Reset.
+func (m *Machine) Retains() bool { return m.retains }
+
 // Pending is the number of operations that wait for others.
-func (m *Machine) Pending() int { return len(m.waiting) }
+func (m *Machine) Pending() int { return m.waiting.n }
+
+// answer appends an item with a result, which stays where it is until the Reset.
+func (m *Machine) answer(to ring.NodeID, kind wire.Kind, id uint64, r *wire.Result) *wire.Item {
+	m.results = append(m.results, *r)
+	it := m.send(to, kind, id)
+	it.Result = &m.results[len(m.results)-1]
+	return it
+}
 
 // send appends an item to the peer's outbox and returns it to be filled in.
 func (m *Machine) send(to ring.NodeID, kind wire.Kind, id uint64) *wire.Item {
@@ -195,6 +211,3 @@ func (m *Machine) stamp(now int64, row causal.Container) uint64 {
 
 // HLC is the machine's hybrid logical clock at now, for frame headers.
 func (m *Machine) HLC(now int64) uint64 { return max(uint64(now)<<16, m.hlc) }
-
-// byID orders the queue.
-func byID(p *pending, id uint64) int { return cmp.Compare(p.id, id) }

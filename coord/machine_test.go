@@ -20,6 +20,7 @@ type cluster struct {
 	held     map[[2]int]bool // links whose items stay where they are
 	token    uint64
 	done     map[uint64]wire.Result
+	sent     int // items
 }
 
 const a, b, c, d = 0, 1, 2, 3
@@ -50,6 +51,18 @@ func newCluster(t *testing.T) *cluster {
 	return x
 }
 
+// lasting copies items as they are for the receiver, who has them after the sender's Reset.
+func lasting(items []wire.Item) []wire.Item {
+	out := append([]wire.Item(nil), items...)
+	for i := range out {
+		if out[i].Result != nil {
+			r := *out[i].Result
+			out[i].Result = &r
+		}
+	}
+	return out
+}
+
 func member(id ring.NodeID) ring.Member {
 	return ring.Member{ID: id, Name: fmt.Sprint("n", id), Client: fmt.Sprintf("h:%d", id), Peer: fmt.Sprintf("h:%d", 100+id), Weight: 1}
 }
@@ -65,7 +78,8 @@ func (x *cluster) settle() {
 			var out []Outbox
 			for _, o := range m.Effects().Peers {
 				if len(o.Items) > 0 && !x.held[[2]int{i, x.index(o.To)}] {
-					out = append(out, Outbox{o.To, append([]wire.Item(nil), o.Items...)})
+					out = append(out, Outbox{o.To, lasting(o.Items)})
+					x.sent += len(o.Items)
 				}
 			}
 			m.Reset()
@@ -169,7 +183,9 @@ func TestOnlyTheFirstOwnerIssuesDots(t *testing.T) {
 func TestWithoutTheFirstOwnerTheNextReadsAQuorumFirst(t *testing.T) {
 	x := newCluster(t)
 	x.held[[2]int{a, b}] = true // b misses the write
-	x.expect(x.do(a, plainSet("old")), wire.OK)
+	id := x.begin(a, plainSet("old"))
+	x.wait(10) // b does not answer: c is asked
+	x.expect(x.done[id], wire.OK)
 	x.held[[2]int{a, b}] = false
 	x.down(a)
 	x.expect(x.do(d, plainSet("new")), wire.OK)
@@ -324,8 +340,9 @@ func TestNothingOfAConnectionReachesTheNext(t *testing.T) {
 func TestDeadlinesAllowForSkew(t *testing.T) {
 	x := newCluster(t)
 	const ahead = 1500 // a's clock
+	set := plainSet("v")
 	forwarded := func(sent int64) []wire.Item {
-		return []wire.Item{{Kind: wire.ItemOp, ID: 7, Op: plainSet("v"), Deadline: sent + 1000}}
+		return []wire.Item{{Kind: wire.ItemOp, ID: 7, Op: &set, Deadline: sent + 1000}}
 	}
 	m := x.machines[a]
 	m.Heard(x.now+ahead+2, x.ids[d], uint64(x.now)<<16)
@@ -337,5 +354,97 @@ func TestDeadlinesAllowForSkew(t *testing.T) {
 	m.Step(x.now+ahead+1300, x.ids[d], forwarded(x.now))
 	if m.Stats.Late != 1 {
 		t.Fatal("1.3 s on the way, and not taken for late")
+	}
+}
+
+// items counts what the machines send for one operation.
+func (x *cluster) items(at int, op wire.Op) int {
+	x.sent = 0
+	x.expect(x.do(at, op), wire.OK)
+	return x.sent
+}
+
+// The price of a write in messages: at its coordinator two copies and one acknowledgement; through another owner the
+// question, an answer that is a copy, too, and the third owner's copy.
+func TestAWriteTakesThreeMessages(t *testing.T) {
+	x := newCluster(t)
+	for _, at := range []int{a, b, c} {
+		if n := x.items(at, plainSet("v")); n != 3 {
+			t.Errorf("through owner %d: %d messages", at, n)
+		}
+		for i, s := range x.stores[:3] {
+			if v := s.rows["k"].Versions; len(v) != 1 || v[0].Dot.Seq != uint64(at+1) || string(v[0].Payload) != "v" {
+				t.Errorf("through owner %d: owner %d holds %+v", at, i, v)
+			}
+		}
+	}
+	if n := x.items(d, plainSet("v")); n != 5 {
+		t.Errorf("through a node that is no owner: %d messages", n)
+	}
+}
+
+func TestASharedWriteWhoseForwarderCannotKeepItIsUncertain(t *testing.T) {
+	x := newCluster(t)
+	x.stores[b].damaged = map[string]bool{"k": true}
+	r := x.do(b, plainSet("v"))
+	x.expect(r, wire.Uncertain)
+	if r.Reached != 1 || r.Wanted != 2 {
+		t.Fatalf("%d of %d", r.Reached, r.Wanted)
+	}
+}
+
+// With W=3 two copies are not enough: the coordinator answers when it has heard of three.
+func TestASharedWriteNeedsAQuorumOfTwo(t *testing.T) {
+	x := newCluster(t)
+	for _, m := range x.machines {
+		m.cfg.W = 3
+	}
+	x.held[[2]int{a, c}] = true
+	id := x.begin(b, plainSet("v"))
+	if _, ok := x.done[id]; ok {
+		t.Fatal("acknowledged with two copies of three")
+	}
+	x.wait(1000)
+	x.expect(x.done[id], wire.Uncertain)
+}
+
+// A read that was forwarded to a node that has fallen silent is forwarded to another owner, too.
+func TestAForwardedReadIsHedged(t *testing.T) {
+	x := newCluster(t)
+	x.expect(x.do(a, plainSet("v")), wire.OK)
+	x.held[[2]int{d, a}], x.held[[2]int{b, a}] = true, true
+	id := x.begin(d, op(wire.OpGet))
+	x.wait(10)
+	x.wait(10)
+	if r := x.done[id]; string(r.Value) != "v" {
+		t.Fatalf("%+v", r)
+	}
+}
+
+func TestHedgesAreRare(t *testing.T) {
+	var p patience
+	for range 10 {
+		p.ended()
+	}
+	if !p.spend() || p.spend() {
+		t.Error("one operation in ten may be asked for twice")
+	}
+	for range 990 {
+		p.saw(0)
+	}
+	for range 9 {
+		p.saw(30)
+	}
+	if d := p.delay(100); d != leastHedge {
+		t.Errorf("1 answer in 100 is slow, and others are asked after %d ms", d)
+	}
+	for range 10 * windowSize {
+		p.saw(30)
+	}
+	if d := p.delay(100); d != 64 {
+		t.Errorf("answers take 30 ms, and others are asked after %d ms", d)
+	}
+	if d := p.delay(50); d != 50 {
+		t.Errorf("%d ms", d)
 	}
 }

@@ -39,22 +39,28 @@ func (s set) count() int {
 type pending struct {
 	id       uint64
 	phase    phase
-	op       wire.Op
+	op       *wire.Op // of the client's vector or the peer's frame, which stay unchanged meanwhile
+	begun    int64
 	deadline int64
 	hedgeAt  int64
+	hedged   bool
+	older    *pending // in order of arrival
+	newer    *pending
 
 	// where the result goes: a client's vector, or the peer that forwarded
 	token  uint64
 	index  int
 	from   ring.NodeID // zero: a client of this node
 	reply  uint64      // the peer's id of it
+	shared bool        // the peer is an owner and takes the outcome in itself
 	orphan bool        // nobody waits for the result: the connection to that peer is gone
 
 	owners []ring.NodeID
 	self   int // own position among the owners, -1 when none
 	target ring.NodeID
-	tries  int  // reads forwarded so far
-	handed bool // an owner handed it over to us
+	also   ring.NodeID // a read was forwarded there, too; zero: no
+	tries  int         // reads forwarded so far
+	handed bool        // an owner handed it over to us
 
 	asked    set // owners with an open question
 	answered set // owners that said what they hold
@@ -63,13 +69,13 @@ type pending struct {
 	acked    set // owners that hold the write
 	must     set // owners that must be among the W while they are up
 	digest   uint64
-	digests  [MaxOwners]uint64
+	digests  []uint64 // by owner
 	need     int
 	result   wire.Result
 	clock    causal.Clock
 }
 
-// begin makes a pending operation. Its bytes are kept until it ends: the caller's op must not be reused.
+// begin makes a pending operation. The caller's op is kept until it ends.
 func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 	var p *pending
 	if n := len(m.free); n > 0 {
@@ -77,31 +83,34 @@ func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 	} else {
 		p = new(pending)
 	}
-	m.nextID++
-	*p = pending{id: m.nextID, op: *op, deadline: o.deadline, token: o.token, index: o.index, from: o.from, reply: o.reply, orphan: o.orphan, handed: o.handed}
-	p.hedgeAt = now + m.cfg.Hedge
+	m.retains = m.retains || o.from != 0
+	*p = pending{
+		op: op, begun: now, deadline: o.deadline, hedgeAt: now + m.patience.delay(m.cfg.Hedge), digests: p.digests[:0],
+		token: o.token, index: o.index, from: o.from, reply: o.reply, shared: o.shared, orphan: o.orphan, handed: o.handed,
+	}
 	p.owners = m.ring.OwnersOf(op.Partition)
 	p.self = slices.Index(p.owners, m.cfg.Self)
-	m.waiting[p.id] = p
-	m.queue = append(m.queue, p)
+	for range p.owners {
+		p.digests = append(p.digests, 0)
+	}
+	m.waiting.add(p)
 	return p
 }
 
 // finish delivers the result and forgets the operation.
 func (m *Machine) finish(p *pending, r wire.Result) {
+	if !p.hedged {
+		m.patience.saw(m.now - p.begun)
+	}
 	m.deliver(m.forget(p), r)
 }
 
 // forget ends an operation without a result and returns where its result goes.
 func (m *Machine) forget(p *pending) origin {
-	o := origin{
-		token: p.token, index: p.index, from: p.from, reply: p.reply, orphan: p.orphan, deadline: p.deadline, handed: p.handed,
-	}
-	delete(m.waiting, p.id)
-	if i, ok := slices.BinarySearchFunc(m.queue, p.id, byID); ok {
-		m.queue = slices.Delete(m.queue, i, i+1)
-	}
-	*p = pending{}
+	o := p.origin()
+	m.waiting.remove(p)
+	m.patience.ended()
+	*p = pending{digests: p.digests[:0]}
 	if len(m.free) < maxFree {
 		m.free = append(m.free, p)
 	}
@@ -117,6 +126,7 @@ type origin struct {
 	index    int
 	from     ring.NodeID
 	reply    uint64
+	shared   bool
 	orphan   bool
 	deadline int64
 	handed   bool
@@ -130,7 +140,15 @@ func (m *Machine) deliver(o origin, r wire.Result) {
 		m.out.Done = append(m.out.Done, Done{Token: o.token, Index: o.index, Result: r})
 		return
 	}
-	m.send(o.from, wire.ItemResult, o.reply).Result = r
+	m.answer(o.from, wire.ItemResult, o.reply, &r)
 }
 
 func status(s wire.Status) wire.Result { return wire.Result{Status: s} }
+
+// origin is where the operation came from.
+func (p *pending) origin() origin {
+	return origin{
+		token: p.token, index: p.index, from: p.from, reply: p.reply, shared: p.shared, orphan: p.orphan,
+		deadline: p.deadline, handed: p.handed,
+	}
+}

@@ -131,7 +131,7 @@ func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 			return
 		}
 		if it.Has(wire.FlagFlushed) {
-			row = m.strip(&p.op, row, it.Clock)
+			row = m.strip(p.op, row, it.Clock)
 		}
 		if m.admit(rep, p.op.Partition, p.op.Slot, p.op.Key, row, it.Row).Changed {
 			m.Stats.ReadRepairs++
@@ -177,7 +177,7 @@ func (m *Machine) readProgress(now int64, p *pending) {
 		m.writeNow(now, p)
 		return
 	}
-	m.answer(now, p)
+	m.show(now, p)
 }
 
 // writeUnread: fewer than R owners could be read before a write. With nothing to read from, a coordinator that may
@@ -190,14 +190,14 @@ func (m *Machine) writeUnread(now int64, p *pending) {
 	m.writeNow(now, p)
 }
 
-// answer shows the local row, after R owners hold it. The others that were seen to differ are repaired on the side.
-func (m *Machine) answer(now int64, p *pending) {
+// show answers the local row, after R owners hold it. The others that were seen to differ are repaired on the side.
+func (m *Machine) show(now int64, p *pending) {
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		m.finish(p, m.unreadable(&p.op, err))
+		m.finish(p, m.unreadable(p.op, err))
 		return
 	}
-	res := m.evalRead(now, &p.op, row)
+	res := m.evalRead(now, p.op, row)
 	now64 := digest(row)
 	var same, differ set
 	for i, owner := range p.owners {
@@ -231,7 +231,7 @@ func (m *Machine) answer(now int64, p *pending) {
 func (m *Machine) repair(p *pending, owners set, id uint64, row causal.Container) {
 	for i, owner := range p.owners {
 		if owners.has(i) {
-			m.sendRow(owner, id, &p.op, row)
+			m.sendRow(owner, id, p.op, row)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 // Exec takes in a client's vector: operations on distinct keys, whose results come as Done with the token and their
 // index. The operations' bytes must stay unchanged until then. Slot and partition are filled in here.
 func (m *Machine) Exec(now int64, token uint64, ops []wire.Op) {
+	m.now = now
 	for i := range ops {
 		op := &ops[i]
 		o := origin{token: token, index: i, deadline: now + m.cfg.Timeout}
@@ -27,7 +28,7 @@ func (m *Machine) Exec(now int64, token uint64, ops []wire.Op) {
 
 // route sends an operation of a client of this node to where it is evaluated.
 func (m *Machine) route(now int64, op *wire.Op, o origin) {
-	if len(m.waiting) >= m.cfg.MaxPending {
+	if m.waiting.n >= m.cfg.MaxPending {
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "too many operations in flight"})
 		return
 	}
@@ -62,6 +63,9 @@ func (m *Machine) forward(now int64, op *wire.Op, o origin, target ring.NodeID) 
 func (m *Machine) forwardTo(p *pending, target ring.NodeID, f wire.Flags) {
 	p.phase, p.target = phaseForward, target
 	p.tries++
+	if p.op.Code.Write() && p.op.Code.Keyed() && p.self >= 0 && f == 0 && m.store.Replica(p.op.Partition) != nil {
+		f |= wire.FlagShared
+	}
 	it := m.send(target, wire.ItemOp, p.id)
 	it.Op, it.Deadline, it.Flags = p.op, p.deadline, f
 }
@@ -87,6 +91,7 @@ func (m *Machine) coordinate(now int64, op *wire.Op, o origin) {
 // Step takes in items of a peer, in the order they were sent. Items this machine has no part in are ignored. The
 // items' bytes must stay unchanged.
 func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
+	m.now = now
 	for i := range items {
 		it := &items[i]
 		switch it.Kind {
@@ -101,8 +106,12 @@ func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 		case wire.ItemClockRead:
 			m.onClockRead(from, it)
 		case wire.ItemResult, wire.ItemAck, wire.ItemRow, wire.ItemClock:
-			if p := m.waiting[it.ID]; p != nil {
+			if p := m.waiting.find(it.ID); p != nil {
 				m.onAnswer(now, p, from, it)
+			}
+		case wire.ItemWritten:
+			if p := m.waiting.find(it.ID); p != nil && p.phase == phaseForward && from == p.target {
+				m.onWritten(p, it)
 			}
 		}
 	}
@@ -110,7 +119,7 @@ func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 
 // onOp takes in a forwarded operation. It is never forwarded again; an owner may hand it over once.
 func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
-	o := origin{from: from, reply: it.ID, deadline: it.Deadline - m.ahead[from], handed: it.Has(wire.FlagHandedOver)}
+	o := origin{from: from, reply: it.ID, deadline: it.Deadline - m.ahead[from], handed: it.Has(wire.FlagHandedOver), shared: it.Has(wire.FlagShared)}
 	switch {
 	case m.ring == nil:
 		m.deliver(o, status(wire.Loading))
@@ -119,17 +128,17 @@ func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "the operation came too late"})
 	case int(it.Op.Partition) >= m.ring.Q || m.ring.Position(it.Op.Partition, m.cfg.Self) < 0:
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "the node asked is no owner by its ring map"})
-	case len(m.waiting) >= m.cfg.MaxPending:
+	case m.waiting.n >= m.cfg.MaxPending:
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "too many operations in flight"})
 	default:
-		m.coordinate(now, &it.Op, o)
+		m.coordinate(now, it.Op, o)
 	}
 }
 
 func (m *Machine) onAnswer(now int64, p *pending, from ring.NodeID, it *wire.Item) {
 	if it.Kind == wire.ItemResult {
-		if p.phase == phaseForward && from == p.target {
-			m.finish(p, it.Result)
+		if p.phase == phaseForward && (from == p.target || from == p.also) {
+			m.onResult(p, from, it)
 		}
 		return
 	}
@@ -166,7 +175,7 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 	m.up[peer] = false
 	delete(m.ahead, peer)
 	for _, id := range m.snapshot() {
-		p := m.waiting[id]
+		p := m.waiting.find(id)
 		if p == nil {
 			continue
 		}
@@ -174,7 +183,12 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 			p.orphan = true
 		}
 		if p.phase == phaseForward {
-			if p.target == peer {
+			switch {
+			case p.also == peer:
+				p.also = 0
+			case p.target == peer && p.also != 0:
+				p.target, p.also = p.also, 0
+			case p.target == peer:
 				m.forwardLost(now, p)
 			}
 			continue
@@ -200,6 +214,18 @@ func (m *Machine) Heard(now int64, peer ring.NodeID, hlc uint64) {
 	}
 }
 
+// onResult ends a forwarded operation. A refusal of one of two nodes that a read was forwarded to is not the end.
+func (m *Machine) onResult(p *pending, from ring.NodeID, it *wire.Item) {
+	if it.Result.Status != wire.OK && p.also != 0 {
+		if from == p.target {
+			p.target = p.also
+		}
+		p.also = 0
+		return
+	}
+	m.finish(p, *it.Result)
+}
+
 // forwardLost: the connection went while the answer was awaited. A read is asked elsewhere; a write may be applied.
 func (m *Machine) forwardLost(now int64, p *pending) {
 	if p.op.Code.Write() {
@@ -213,7 +239,7 @@ func (m *Machine) forwardLost(now int64, p *pending) {
 	}
 	if target == m.cfg.Self {
 		op := p.op
-		m.coordinate(now, &op, m.forget(p))
+		m.coordinate(now, op, m.forget(p))
 		return
 	}
 	m.forwardTo(p, target, 0)
@@ -221,16 +247,36 @@ func (m *Machine) forwardLost(now int64, p *pending) {
 
 // Tick lets deadlines and hedges pass. Call it every few milliseconds.
 func (m *Machine) Tick(now int64) {
+	m.now = now
 	for _, id := range m.snapshot() {
-		p := m.waiting[id]
+		p := m.waiting.find(id)
 		switch {
 		case p == nil:
 		case now >= p.deadline:
 			m.Stats.Timeouts++
 			m.expire(now, p)
-		case p.phase == phaseRead && now >= p.hedgeAt:
-			p.hedgeAt = now + m.cfg.Hedge
-			m.askMore(p, 1)
+		case now >= p.hedgeAt && m.patience.spend():
+			p.hedgeAt, p.hedged = now+m.cfg.Hedge, true
+			m.hedge(p)
+		}
+	}
+}
+
+// hedge asks one more owner to do what the ones asked have not done yet.
+func (m *Machine) hedge(p *pending) {
+	switch {
+	case p.phase == phaseRead:
+		m.askMore(p, 1)
+	case p.phase == phaseWrite && p.op.Code.Keyed():
+		m.copyTo(p, 1)
+	case p.phase == phaseForward && !p.op.Code.Write() && p.op.Code.Keyed() && p.also == 0:
+		for _, owner := range p.owners {
+			if m.up[owner] && owner != p.target {
+				p.also = owner
+				it := m.send(owner, wire.ItemOp, p.id)
+				it.Op, it.Deadline = p.op, p.deadline
+				return
+			}
 		}
 	}
 }
@@ -238,7 +284,7 @@ func (m *Machine) Tick(now int64) {
 // snapshot lists the waiting operations by id: ending one changes the queue and reuses its memory.
 func (m *Machine) snapshot() []uint64 {
 	m.ids = m.ids[:0]
-	for _, p := range m.queue {
+	for p := m.waiting.oldest; p != nil; p = p.newer {
 		m.ids = append(m.ids, p.id)
 	}
 	return m.ids

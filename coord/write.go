@@ -44,6 +44,9 @@ func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 		m.deliver(o, res)
 		return
 	}
+	if m.share(op, o, owners, &res, after) {
+		return
+	}
 	m.replicate(m.begin(now, op, o), res, after)
 }
 
@@ -84,40 +87,118 @@ func (m *Machine) unreadable(op *wire.Op, err error) wire.Result {
 func (m *Machine) writeNow(now int64, p *pending) {
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		m.finish(p, m.unreadable(&p.op, err))
+		m.finish(p, m.unreadable(p.op, err))
 		return
 	}
 	if m.liveCount(p.owners) < quorum(m.cfg.W, p.owners) {
 		m.finish(p, status(wire.NoReplicas))
 		return
 	}
-	res, after, dots := m.evalWrite(now, &p.op, row)
+	res, after, dots := m.evalWrite(now, p.op, row)
 	if len(dots) == 0 {
 		m.finish(p, res)
 		return
 	}
 	m.store.Put(p.op.Partition, p.op.Slot, p.op.Key, after, dots)
+	if m.share(p.op, p.origin(), p.owners, &res, after) {
+		m.forget(p)
+		return
+	}
 	m.replicate(p, res, after)
 }
 
-// replicate sends the whole container to the other owners and waits for W copies. This node's own is one.
+// share ends a write that another owner forwarded where two copies are enough: the answer takes the container there,
+// and when that owner has stored it the two are made; the remaining owners are sent theirs and nobody waits for them.
+// It reports whether it could.
+func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.Result, row causal.Container) bool {
+	if !o.shared || o.orphan || quorum(m.cfg.W, owners) > 2 || !m.up[o.from] || position(owners, o.from) < 0 {
+		return false
+	}
+	if first, ok := m.first(owners); ok && first != m.cfg.Self { // it must be among the W
+		return false
+	}
+	it := m.answer(o.from, wire.ItemWritten, o.reply, res)
+	it.Life, it.Row = m.store.Replica(op.Partition).Life, row
+	if (op.Code == wire.OpSet || op.Code == wire.OpVSet) && len(row.Versions) == 1 {
+		it.Flags = wire.FlagShared
+	}
+	for _, owner := range owners {
+		if owner != m.cfg.Self && owner != o.from && m.up[owner] {
+			m.sendRow(owner, 0, op, row)
+		}
+	}
+	return true
+}
+
+// onWritten takes in the outcome of a write that this owner had forwarded: with it there are two copies.
+func (m *Machine) onWritten(p *pending, it *wire.Item) {
+	rep := m.replicaOf(p.op.Partition)
+	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
+	if rep == nil || err != nil {
+		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: 1, Wanted: 2})
+		return
+	}
+	in := it.Row
+	if it.Has(wire.FlagShared) && len(in.Versions) == 1 {
+		v := in.Versions[0]
+		v.Payload = p.op.Value
+		in.Versions = []causal.Version{v}
+	}
+	if m.admit(rep, p.op.Partition, p.op.Slot, p.op.Key, row, in).Uncovered {
+		m.Stats.Conflicts++
+	}
+	m.finish(p, *it.Result)
+}
+
+// replicate sends the whole container to the other owners and waits for W copies. This node's own is one. Only as many
+// owners as are needed are asked to acknowledge theirs; when one of them fails or is slow another is asked.
 func (m *Machine) replicate(p *pending, res wire.Result, row causal.Container) {
 	m.beginCopies(p, res)
+	want := p.need - p.acked.count() - p.must.count()
 	for i, owner := range p.owners {
 		if i == p.self || !m.up[owner] {
 			continue
 		}
-		p.asked.add(i)
-		m.sendRow(owner, p.id, &p.op, row)
+		id := uint64(0)
+		if p.must.has(i) || want > 0 {
+			if !p.must.has(i) {
+				want--
+			}
+			id = p.id
+			p.asked.add(i)
+		}
+		m.sendRow(owner, id, p.op, row)
 	}
 	m.writeProgress(p)
+}
+
+// copyTo sends the row as it is now to up to n more owners, which are asked to acknowledge it.
+func (m *Machine) copyTo(p *pending, n int) {
+	if m.replicaOf(p.op.Partition) == nil {
+		return
+	}
+	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
+	if err != nil {
+		return
+	}
+	for i, owner := range p.owners {
+		if n <= 0 {
+			return
+		}
+		if i == p.self || p.asked.has(i) || p.acked.has(i) || p.refused.has(i) || !m.up[owner] {
+			continue
+		}
+		p.asked.add(i)
+		m.sendRow(owner, p.id, p.op, row)
+		n--
+	}
 }
 
 // beginCopies prepares a write's pending state: an owner before this one that is up must be among the W.
 func (m *Machine) beginCopies(p *pending, res wire.Result) {
 	p.phase, p.result = phaseWrite, res
 	p.need = quorum(m.cfg.W, p.owners)
-	p.asked, p.acked, p.must = 0, 0, 0
+	p.asked, p.acked, p.must, p.refused = 0, 0, 0, 0
 	p.acked.add(p.self)
 	if first, ok := m.first(p.owners); ok && first != m.cfg.Self {
 		p.must.add(position(p.owners, first))
@@ -134,6 +215,7 @@ func (m *Machine) onAck(p *pending, at int, it *wire.Item) {
 	p.asked.drop(at)
 	if it.Has(wire.FlagRefused) {
 		p.must.drop(at)
+		p.refused.add(at)
 	} else {
 		p.acked.add(at)
 	}
@@ -146,6 +228,9 @@ func (m *Machine) onAck(p *pending, at int, it *wire.Item) {
 // writeProgress ends a write, or a read that writes back, when enough owners hold it or enough never will.
 func (m *Machine) writeProgress(p *pending) {
 	have := p.acked.count()
+	if short := p.need - have - p.asked.count(); short > 0 && p.phase == phaseWrite && p.op.Code.Keyed() {
+		m.copyTo(p, short)
+	}
 	switch {
 	case have >= p.need && p.must&^p.acked == 0:
 		m.finish(p, p.result)
@@ -157,23 +242,34 @@ func (m *Machine) writeProgress(p *pending) {
 	}
 }
 
-// onWrite takes in a container that a peer coordinated, or writes back.
+// onWrite takes in a container that a peer coordinated, or writes back. Id 0: nobody waits for the acknowledgement.
 func (m *Machine) onWrite(from ring.NodeID, it *wire.Item) {
 	rep := m.replicaOf(it.Partition)
 	if rep == nil {
-		m.send(from, wire.ItemAck, it.ID).Flags = wire.FlagRefused
+		m.acknowledge(from, it, wire.FlagRefused)
 		return
 	}
 	row, err := m.store.Row(it.Partition, it.Slot, it.Key)
 	if err != nil {
 		m.Stats.Unreadable++
-		m.send(from, wire.ItemAck, it.ID).Flags = wire.FlagRefused
+		m.acknowledge(from, it, wire.FlagRefused)
 		return
 	}
 	a := m.admit(rep, it.Partition, it.Slot, it.Key, row, it.Row)
-	ack := m.send(from, wire.ItemAck, it.ID)
-	if a.Uncovered {
-		ack.Flags = wire.FlagUncovered
+	switch {
+	case !a.Uncovered:
+		m.acknowledge(from, it, 0)
+	case it.ID == 0 && len(a.Fresh) > 0:
+		m.Stats.Conflicts++ // nobody waits to be told
+	default:
+		m.acknowledge(from, it, wire.FlagUncovered)
+	}
+}
+
+// acknowledge answers a copy if anybody waits for that.
+func (m *Machine) acknowledge(from ring.NodeID, it *wire.Item, f wire.Flags) {
+	if it.ID != 0 {
+		m.send(from, wire.ItemAck, it.ID).Flags = f
 	}
 }
 

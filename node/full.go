@@ -37,7 +37,7 @@ func (n *Node) refuseWrites(from ring.NodeID, items []wire.Item) []wire.Item {
 		switch it.Kind {
 		case wire.ItemOp:
 			if it.Op.Code.Write() {
-				n.send(from, wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: wire.Result{Status: wire.Failed, Err: diskFull}})
+				n.send(from, wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: &wire.Result{Status: wire.Failed, Err: diskFull}})
 				return true
 			}
 		case wire.ItemWrite, wire.ItemFlush, wire.ItemPulled:

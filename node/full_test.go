@@ -15,7 +15,7 @@ func TestAFullDiskRefusesTheWritesOfAVector(t *testing.T) {
 		t.Fatalf("left: %+v", left)
 	}
 	v.at, v.left = at, len(left)
-	if v.put(1, wire.Result{Int: 7}) || !v.put(0, wire.Result{Found: true}) {
+	if v.put(1, &wire.Result{Int: 7}) || !v.put(0, &wire.Result{Found: true}) {
 		t.Fatal("the vector ends with its last read, not before")
 	}
 	for i, refused := range []bool{true, false, true, false} {

@@ -17,7 +17,6 @@ import (
 	"shoal/resp"
 	"shoal/ring"
 	"shoal/ring/gossip"
-	"shoal/wire"
 	"shoal/wire/tcp"
 )
 
@@ -51,9 +50,9 @@ type Node struct {
 		coord    *coord.Machine
 		puller   *antientropy.Puller
 		agree    *ring.Agreement
-		vectors  map[uint64]*vector
-		token    uint64
-		items    []wire.Item // scratch of decoding
+		vectors  vectors
+		token    uint64 // of the last survey
+		memory   memory
 		outbox   []antientropy.Out
 		byPeer   []coord.Outbox // scratch of sending
 		frame    []byte         // scratch of encoding
@@ -160,7 +159,6 @@ func (n *Node) makeMachines() {
 	}, n.store, n.mu.puller.Whole)
 	n.mu.coord.ReadFirstUnless(n.mu.puller.Current)
 	n.mu.agree = ring.NewAgreement(n.id.Node, nil, n.id.acceptor, n.world.Random())
-	n.mu.vectors = map[uint64]*vector{}
 	n.mu.up = map[ring.NodeID]bool{}
 	n.mu.gossiped = map[ring.NodeID]gossip.Meta{}
 	n.mu.surveys = map[uint64]*survey{}
@@ -276,10 +274,7 @@ func (n *Node) Close(ctx context.Context) error {
 	n.wg.Wait()
 	n.mu.Lock()
 	n.mu.closed = true
-	for _, v := range n.mu.vectors {
-		v.abandon()
-	}
-	n.mu.vectors = nil
+	n.mu.vectors.abandon()
 	n.mu.Unlock()
 	if n.store.Store != nil {
 		errs = append(errs, n.store.Close())

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"context"
 	"net"
 	"slices"
@@ -62,12 +61,10 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 	})
 }
 
-// onFrame takes in a peer's frame. The machines keep the bytes of what waits, so the frame is copied once.
+// onFrame takes in a peer's frame.
 func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
-	frame = bytes.Clone(frame)
 	n.tick(func(now int64) {
-		h, items, err := wire.DecodeFrame(frame, n.mu.items)
-		n.mu.items = items[:0]
+		h, items, err := n.mu.memory.take(frame)
 		if err != nil {
 			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", from, "err", err)
 			return
@@ -84,7 +81,6 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
 		if answered {
 			n.mu.puller.Tick(now) // an answer makes room for the next question: a boot must not wait for the timer
 		}
-		clear(items)
 	})
 }
 

@@ -11,31 +11,6 @@ import (
 	"shoal/wire"
 )
 
-// vector is a client's operations under way.
-type vector struct {
-	out  []wire.Result
-	at   []int // where the i-th operation's result goes; nil: to out[i]
-	left int
-	done chan struct{}
-}
-
-// put takes in the result of one operation and reports whether it was the last.
-func (v *vector) put(index int, r wire.Result) bool {
-	if v.at != nil {
-		index = v.at[index]
-	}
-	v.out[index] = r
-	v.left--
-	return v.left == 0
-}
-
-func (v *vector) abandon() {
-	for i := range v.out {
-		v.out[i] = wire.Result{Status: wire.Failed, Err: "UNCERTAIN the node is stopping; a write may or may not be applied"}
-	}
-	close(v.done)
-}
-
 // tick runs f as part of a tick, and ends the tick if nobody else will. What f asks for has left when the tick that
 // it was part of has ended, which may be after tick returns.
 func (n *Node) tick(f func(now int64)) {
@@ -68,15 +43,9 @@ func (n *Node) endTick() {
 	n.sendFrames()
 	for i := range n.mu.coord.Effects().Done {
 		d := &n.mu.coord.Effects().Done[i]
-		v := n.mu.vectors[d.Token]
-		if v == nil {
-			continue
-		}
-		if v.put(d.Index, d.Result) {
-			delete(n.mu.vectors, d.Token)
-			close(v.done)
-		}
+		n.mu.vectors.put(d.Token, d.Index, &d.Result)
 	}
+	n.mu.memory.release(n.mu.coord.Retains())
 	n.mu.coord.Reset()
 	n.mu.puller.Reset()
 	clear(n.mu.outbox)
@@ -134,49 +103,4 @@ func (n *Node) header() wire.Header {
 // send queues an item of this package's own for a peer.
 func (n *Node) send(to ring.NodeID, it wire.Item) {
 	n.mu.outbox = append(n.mu.outbox, outItem(to, it))
-}
-
-// Exec runs a client's vector and waits for its results: see resp.Backend.
-func (n *Node) Exec(ops []wire.Op, out []wire.Result) {
-	if len(ops) == 0 {
-		return
-	}
-	own := keep(ops)
-	v := &vector{out: out, left: len(ops), done: make(chan struct{})}
-	n.tick(func(now int64) {
-		if n.mu.closed {
-			v.abandon()
-			return
-		}
-		if n.full() {
-			if own, v.at = n.refuseOps(v, own); len(own) == 0 {
-				close(v.done)
-				return
-			}
-			v.left = len(own)
-		}
-		n.mu.token++
-		n.mu.vectors[n.mu.token] = v
-		n.mu.coord.Exec(now, n.mu.token, own)
-	})
-	<-v.done
-}
-
-// keep copies operations and their bytes, which may have to wait for other nodes, in two allocations.
-func keep(ops []wire.Op) []wire.Op {
-	size := 0
-	for i := range ops {
-		size += len(ops[i].Key) + len(ops[i].Value) + len(ops[i].Context)
-	}
-	arena := make([]byte, 0, size)
-	take := func(b []byte) []byte {
-		at := len(arena)
-		arena = append(arena, b...)
-		return arena[at:len(arena):len(arena)]
-	}
-	own := slices.Clone(ops)
-	for i := range own {
-		own[i].Key, own[i].Value, own[i].Context = take(own[i].Key), take(own[i].Value), take(own[i].Context)
-	}
-	return own
 }

@@ -3,6 +3,8 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+
+	"shoal/causal"
 )
 
 // ProtocolVersion is the first byte of every frame. A node that speaks another one is refused at the handshake.
@@ -74,15 +76,25 @@ func (h Header) append(b []byte) []byte {
 	return binary.BigEndian.AppendUint64(b, uint64(h.Deadline))
 }
 
-// DecodeFrame decodes header and items. It takes any bytes; what it allocates is bounded by a small multiple of their
-// number. The items alias frame; into is reused. The error wraps ErrMalformed.
-func DecodeFrame(frame []byte, into []Item) (Header, []Item, error) {
-	r := reader{b: frame}
+// Decoder decodes frames into memory that it uses again.
+type Decoder struct {
+	items   []Item
+	ops     []Op
+	results []Result
+	rows    causal.Arena
+}
+
+// Decode decodes header and items. It takes any bytes; what it allocates is bounded by a small multiple of their
+// number. The items alias frame. The slice is valid until the next Decode, what the items point to until Reset. The
+// error wraps ErrMalformed.
+func (d *Decoder) Decode(frame []byte) (Header, []Item, error) {
+	clear(d.items)
+	r := reader{b: frame, memory: d}
 	h := Header{Version: r.byte(), Capabilities: r.uint32(), Epoch: r.uint64(), HLC: r.uint64(), Deadline: int64(r.uint64())}
 	if r.err == nil && h.Version != ProtocolVersion {
 		r.fail("protocol version %d, this program speaks %d", h.Version, ProtocolVersion)
 	}
-	items := into[:0]
+	items := d.items[:0]
 	for r.err == nil && len(r.b) > 0 {
 		if len(items) == MaxItems {
 			r.fail("more than %d items", MaxItems)
@@ -92,8 +104,28 @@ func DecodeFrame(frame []byte, into []Item) (Header, []Item, error) {
 		r.item(&items[len(items)-1])
 		items[len(items)-1].Deadline = h.Deadline
 	}
+	d.items = items
 	if r.err != nil {
-		return h, items[:0], r.err
+		return h, nil, r.err
 	}
 	return h, items, nil
 }
+
+// Reset makes the memory available again. What the items decoded so far point to must not be in use any more.
+func (d *Decoder) Reset() {
+	if cap(d.items) > keepItems || cap(d.ops) > keepItems || cap(d.results) > keepItems {
+		*d = Decoder{}
+		return
+	}
+	clear(d.items)
+	clear(d.ops)
+	clear(d.results)
+	d.items, d.ops, d.results = d.items[:0], d.ops[:0], d.results[:0]
+	d.rows.Reset()
+}
+
+// keepItems bounds what a Decoder holds while it rests.
+const keepItems = 4096
+
+// DecodeFrame is Decoder.Decode with memory of its own.
+func DecodeFrame(frame []byte) (Header, []Item, error) { return new(Decoder).Decode(frame) }

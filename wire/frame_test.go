@@ -30,8 +30,8 @@ func oneOfEach() []Item {
 		Siblings: []Sibling{{Value: []byte("s"), Dot: causal.Dot{Actor: 7, Seq: 3}, UnixMs: 12}},
 	}
 	return []Item{
-		{Kind: ItemOp, ID: 1, Op: op, Flags: FlagHandedOver},
-		{Kind: ItemResult, ID: 2, Result: result},
+		{Kind: ItemOp, ID: 1, Op: &op, Flags: FlagHandedOver},
+		{Kind: ItemResult, ID: 2, Result: &result},
 		{Kind: ItemWrite, ID: 3, Partition: 1, Slot: 2, Key: []byte("k"), Life: 7, Row: row},
 		{Kind: ItemFlush, ID: 4, Partition: 1, Life: 7, Dot: causal.Dot{Actor: 7, Seq: 4}, Clock: clock},
 		{Kind: ItemAck, ID: 5, Flags: FlagUncovered},
@@ -53,6 +53,7 @@ func oneOfEach() []Item {
 		{Kind: ItemAgree, Blob: []byte("msg")},
 		{Kind: ItemSurvey, ID: 14, Blob: []byte("q")},
 		{Kind: ItemSurveyed, ID: 15, Blob: []byte("a")},
+		{Kind: ItemWritten, ID: 16, Life: 7, Row: row, Result: &Result{Int: 1}},
 	}
 }
 
@@ -72,7 +73,7 @@ func TestEveryItemComesBackAsItWasSent(t *testing.T) {
 	if len(frames) != 1 {
 		t.Fatalf("%d frames", len(frames))
 	}
-	h, got, err := DecodeFrame(frames[0], nil)
+	h, got, err := DecodeFrame(frames[0])
 	want := someHeader
 	want.Deadline = 1234
 	if err != nil || h != want {
@@ -105,13 +106,13 @@ func TestFramesAreSplitByDeadlineAndSize(t *testing.T) {
 		for i := range rapid.IntRange(0, 30).Draw(t, "items") {
 			it := Item{Kind: ItemMap, ID: uint64(i), Blob: make([]byte, rapid.IntRange(0, 120).Draw(t, "size"))}
 			if rapid.Bool().Draw(t, "op") {
-				it = Item{Kind: ItemOp, ID: uint64(i), Op: Op{Code: OpGet, Key: []byte("k")}, Deadline: rapid.Int64Range(1, 3).Draw(t, "deadline")}
+				it = Item{Kind: ItemOp, ID: uint64(i), Op: &Op{Code: OpGet, Key: []byte("k")}, Deadline: rapid.Int64Range(1, 3).Draw(t, "deadline")}
 			}
 			items = append(items, it)
 		}
 		next := 0
 		for _, f := range encode(someHeader, items, maxBytes) {
-			_, got, err := DecodeFrame(f, nil)
+			_, got, err := DecodeFrame(f)
 			if err != nil || len(got) == 0 {
 				t.Fatalf("frame of %d items: %v", len(got), err)
 			}
@@ -141,12 +142,12 @@ func TestAFrameHasABoundedNumberOfItems(t *testing.T) {
 	if len(frames) != 2 {
 		t.Fatalf("%d frames", len(frames))
 	}
-	_, rest, err := DecodeFrame(frames[1], nil)
+	_, rest, err := DecodeFrame(frames[1])
 	if err != nil || len(rest) != 5 {
 		t.Fatalf("the second frame has %d items, %v", len(rest), err)
 	}
 	tooMany := append(frames[0], frames[1][headerSize:]...)
-	if _, _, err := DecodeFrame(tooMany, nil); !errors.Is(err, ErrMalformed) {
+	if _, _, err := DecodeFrame(tooMany); !errors.Is(err, ErrMalformed) {
 		t.Fatalf("more than MaxItems: %v", err)
 	}
 }
@@ -164,7 +165,7 @@ func TestLengthsAreNotBelieved(t *testing.T) {
 	} {
 		frame := append(bytes.Clone(head), body...)
 		allocated := testing.AllocsPerRun(1, func() {
-			if _, _, err := DecodeFrame(frame, nil); !errors.Is(err, ErrMalformed) {
+			if _, _, err := DecodeFrame(frame); !errors.Is(err, ErrMalformed) {
 				t.Errorf("%s: %v", name, err)
 			}
 		})
@@ -181,7 +182,7 @@ func FuzzDecodeFrame(f *testing.F) {
 	}
 	f.Add(encode(someHeader, oneOfEach(), 1<<20)[0])
 	f.Fuzz(func(t *testing.T, frame []byte) {
-		h, items, err := DecodeFrame(frame, nil)
+		h, items, err := DecodeFrame(frame)
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) || len(items) != 0 {
 				t.Fatalf("%d items, %v", len(items), err)
@@ -192,7 +193,7 @@ func FuzzDecodeFrame(f *testing.F) {
 		if len(items) == 0 {
 			return
 		}
-		_, second, err := DecodeFrame(again[0], nil)
+		_, second, err := DecodeFrame(again[0])
 		if err != nil || len(second) != len(items) {
 			t.Fatalf("%d items came back as %d, %v", len(items), len(second), err)
 		}

@@ -26,6 +26,7 @@ const (
 	ItemAgree          // a message of the map agreement: Blob
 	ItemSurvey         // a question between members that node answers: ID, Blob
 	ItemSurveyed       // its answer: ID, Blob
+	ItemWritten        // answer to an ItemOp with FlagShared: ID, Life, Row to take in, Result, FlagShared
 	itemKinds
 )
 
@@ -41,6 +42,7 @@ const (
 	FlagComplete                     // nothing that the puller lacked was left out
 	FlagHandedOver                   // an owner hands the operation to the first owner: coordinate it or refuse it
 	FlagFlushed                      // Clock is what flushes dropped at the answerer
+	FlagShared                       // ItemOp: the asker is an owner and takes the outcome in itself; ItemWritten: the value of Row's only version is the operation's and left out
 )
 
 // LogEntry names a dot and the key it belongs to; with Dropped it is a range tombstone and has no key.
@@ -70,8 +72,8 @@ type Item struct {
 	Digest    uint64
 	Dot       causal.Dot
 	Key       []byte
-	Op        Op
-	Result    Result
+	Op        *Op     // ItemOp: never nil
+	Result    *Result // ItemResult, ItemWritten: never nil
 	Row       causal.Container
 	Clock     *causal.Clock
 	Horizon   causal.Vector

@@ -48,8 +48,22 @@ func (it *Item) append(b []byte) []byte {
 		b = it.appendPulled(b)
 	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed:
 		b = appendBytes(b, it.Blob)
+	case ItemWritten:
+		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
+		b = appendSized(b, it.sharedRow().Append)
+		b = it.Result.append(b)
 	}
 	return b
+}
+
+// sharedRow is the row without the value that the receiver has.
+func (it *Item) sharedRow() causal.Container {
+	if !it.Has(FlagShared) || len(it.Row.Versions) != 1 {
+		return it.Row
+	}
+	v := it.Row.Versions[0]
+	v.Payload = nil
+	return causal.Container{Versions: []causal.Version{v}, Vector: it.Row.Vector}
 }
 
 func (it *Item) appendKey(b []byte) []byte {
@@ -110,9 +124,11 @@ func (r *reader) item(it *Item) {
 	it.ID = r.uvarint()
 	switch it.Kind {
 	case ItemOp:
-		r.op(&it.Op)
+		it.Op = r.newOp()
+		r.op(it.Op)
 	case ItemResult:
-		r.result(&it.Result)
+		it.Result = r.newResult()
+		r.result(it.Result)
 	case ItemWrite:
 		r.key(it)
 		it.Life = causal.Actor(r.uint64())
@@ -145,6 +161,11 @@ func (r *reader) item(it *Item) {
 		r.pulled(it)
 	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed:
 		it.Blob = r.bytes()
+	case ItemWritten:
+		it.Life = causal.Actor(r.uint64())
+		it.Row = r.container()
+		it.Result = r.newResult()
+		r.result(it.Result)
 	default:
 		r.fail("unknown item %d", it.Kind)
 	}

@@ -10,8 +10,20 @@ import (
 
 // reader reads from the front of b. After the first error everything reads as zero.
 type reader struct {
-	b   []byte
-	err error
+	b      []byte
+	err    error
+	memory *Decoder
+}
+
+// newOp takes memory for an operation. What was taken before stays where it is when the slice grows.
+func (r *reader) newOp() *Op {
+	r.memory.ops = append(r.memory.ops, Op{})
+	return &r.memory.ops[len(r.memory.ops)-1]
+}
+
+func (r *reader) newResult() *Result {
+	r.memory.results = append(r.memory.results, Result{})
+	return &r.memory.results[len(r.memory.results)-1]
 }
 
 func (r *reader) fail(format string, args ...any) {
@@ -124,7 +136,7 @@ func (r *reader) dot() causal.Dot {
 }
 
 func (r *reader) container() causal.Container {
-	c, err := causal.DecodeContainer(r.sized())
+	c, err := r.memory.rows.Decode(r.sized())
 	if err != nil {
 		r.fail("%v", err)
 	}

@@ -94,7 +94,7 @@ func (h *history) crash(at int, lose bool) {
 func (h *history) lost(to int, kinds ...wire.Kind) {
 	before := h.lose
 	h.lose = func(f, t int, frame []byte) bool {
-		_, items, err := wire.DecodeFrame(frame, nil)
+		_, items, err := wire.DecodeFrame(frame)
 		if err != nil {
 			h.t.Fatal(err)
 		}

@@ -33,7 +33,6 @@ type node struct {
 	asked    map[question]extendedKey // what was sent, for planted bugs
 	outbox   []coord.Outbox
 	own      []antientropy.Out // items of the node's own
-	items    []wire.Item
 	scratch  []byte
 	fresh    []causal.Dot // dots that this tick made
 }
@@ -258,8 +257,7 @@ func (n *node) exec(now int64, list []*operation) {
 func (n *node) opOf(key []byte) *operation { return n.opAt[&key[0]] }
 
 func (n *node) frame(now int64, in *input) {
-	h, items, err := wire.DecodeFrame(in.frame, n.items)
-	n.items = items
+	h, items, err := wire.DecodeFrame(in.frame)
 	if err != nil {
 		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
 		return

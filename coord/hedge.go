@@ -1,0 +1,58 @@
+package coord
+
+import "math/bits"
+
+// patience decides how long an owner may take before another one is asked as well: twice the 99th percentile of what
+// answers took lately. Only a tenth of the operations may ask twice, so that a network or a cluster that has become
+// slow as a whole is measured, not burdened.
+type patience struct {
+	counts [16]uint32 // answers that took less than 2^i ms
+	total  uint32
+	saved  int // hedges that may be made, in tenths
+}
+
+const (
+	leastHedge  = 5 // ms: below it the timers are no finer
+	hedgePrice  = 10
+	savedHedges = 1000 * hedgePrice
+	windowSize  = 4096 // answers, after which the older ones count half
+)
+
+// saw takes in how long an operation waited for its answers, ms, when it asked nobody twice.
+func (x *patience) saw(ms int64) {
+	i := min(bits.Len64(uint64(max(ms, 0))), len(x.counts)-1)
+	x.counts[i]++
+	if x.total++; x.total < windowSize {
+		return
+	}
+	x.total = 0
+	for i := range x.counts {
+		x.counts[i] /= 2
+		x.total += x.counts[i]
+	}
+}
+
+// ended notes that an operation ended, which earns a part of a hedge.
+func (x *patience) ended() { x.saved = min(x.saved+1, savedHedges) }
+
+// spend reports whether a hedge may be made.
+func (x *patience) spend() bool {
+	if x.saved < hedgePrice {
+		return false
+	}
+	x.saved -= hedgePrice
+	return true
+}
+
+// delay is the time to wait, ms, at most most.
+func (x *patience) delay(most int64) int64 {
+	left := x.total / 100
+	i := len(x.counts) - 1
+	for ; i > 0; i-- {
+		if x.counts[i] > left {
+			break
+		}
+		left -= x.counts[i]
+	}
+	return min(most, max(leastHedge, int64(2)<<i))
+}
