@@ -15,6 +15,8 @@ type Store interface {
 	Replica(p ring.Partition) *causal.Replica
 	// Row is the key's container as Replica.View shows it; the zero Container when absent; an error when unreadable.
 	Row(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
+	// Touch may bring rows near that are about to be read; it changes nothing.
+	Touch(refs []wire.Ref)
 	// Put stores a row, its log entries and marks the dots in the clock, all in one step.
 	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
 	// Flush stores a range tombstone and marks its dot. It is fsynced before the tick ends, whatever the durability: what
@@ -43,6 +45,7 @@ type Config struct {
 type Stats struct {
 	Forwarded, HandedOver, ReadFirst   uint64
 	SloppyReads, ReadRepairs, Timeouts uint64
+	SharedReads, Hedges                uint64
 	Conflicts                          uint64 // writes that met a live value their context did not cover
 	TwoValues                          uint64 // one dot with two values: an alarm
 	Unreadable                         uint64 // rows whose bytes were damaged
@@ -84,10 +87,12 @@ type Machine struct {
 	hlc      uint64
 	waiting  waiting
 	free     []*pending
-	ids      []uint64 // scratch of snapshot
-	retains  bool     // see Retains
+	ids      []uint64   // scratch of snapshot
+	refs     []wire.Ref // scratch of touch
+	retains  bool       // see Retains
 	patience patience
-	now      int64 // of the step under way
+	sharing  sharing // the reads that began in this tick
+	now      int64   // of the step under way
 
 	out     Effects
 	results []wire.Result // of the items in out
@@ -103,6 +108,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		passedOver: map[ring.NodeID]bool{},
 		ahead:      map[ring.NodeID]int64{},
 		patience:   patience{saved: savedHedges},
+		sharing:    sharing{},
 	}
 }
 
@@ -130,6 +136,7 @@ func (m *Machine) Reset() {
 	clear(m.results)
 	m.results = m.results[:0]
 	m.retains = false
+	clear(m.sharing)
 }
 
 // Retains reports whether an operation that a peer forwarded since the last Reset still waits, or did: then its bytes

@@ -448,3 +448,34 @@ func TestHedgesAreRare(t *testing.T) {
 		t.Errorf("%d ms", d)
 	}
 }
+
+// Reads of one key that begin together ask once; one that begins when the question has left asks again.
+func TestReadsThatBeginTogetherShareAQuorumRead(t *testing.T) {
+	x := newCluster(t)
+	x.expect(x.do(a, plainSet("v")), wire.OK)
+	m := x.machines[a]
+	x.sent = 0
+	m.Exec(x.now, 101, []wire.Op{op(wire.OpGet)})
+	m.Exec(x.now, 102, []wire.Op{op(wire.OpStrlen)})
+	x.settle()
+	if string(x.done[101].Value) != "v" || x.done[102].Int != 1 || x.sent != 2 {
+		t.Fatalf("%+v %+v, %d messages", x.done[101], x.done[102], x.sent)
+	}
+	x.held[[2]int{a, b}], x.held[[2]int{a, c}] = true, true
+	x.begin(a, op(wire.OpGet))
+	x.held = map[[2]int]bool{}
+	x.sent = 0
+	if x.do(a, op(wire.OpGet)); x.sent != 2 {
+		t.Fatalf("%d messages: it joined a read whose question had left", x.sent)
+	}
+	x.down(b)
+	x.down(c)
+	for _, m := range x.machines {
+		m.cfg.Strict = true
+	}
+	m.Exec(x.now, 103, []wire.Op{op(wire.OpGet)})
+	m.Exec(x.now, 104, []wire.Op{op(wire.OpGet)})
+	x.settle()
+	x.expect(x.done[103], wire.ClusterDown)
+	x.expect(x.done[104], wire.ClusterDown)
+}

@@ -62,17 +62,18 @@ type pending struct {
 	tries  int         // reads forwarded so far
 	handed bool        // an owner handed it over to us
 
-	asked    set // owners with an open question
-	answered set // owners that said what they hold
-	refused  set // owners that could not say
-	whole    set // owners whose answer counts towards R
-	acked    set // owners that hold the write
-	must     set // owners that must be among the W while they are up
-	digest   uint64
-	digests  []uint64 // by owner
-	need     int
-	result   wire.Result
-	clock    causal.Clock
+	asked     set // owners with an open question
+	answered  set // owners that said what they hold
+	refused   set // owners that could not say
+	whole     set // owners whose answer counts towards R
+	acked     set // owners that hold the write
+	must      set // owners that must be among the W while they are up
+	digest    uint64
+	digests   []uint64 // by owner
+	need      int
+	result    wire.Result
+	followers []follower
+	clock     causal.Clock
 }
 
 // begin makes a pending operation. The caller's op is kept until it ends.
@@ -102,13 +103,16 @@ func (m *Machine) finish(p *pending, r wire.Result) {
 	if !p.hedged {
 		m.patience.saw(m.now - p.begun)
 	}
+	followers := p.followers
 	m.deliver(m.forget(p), r)
+	m.deliverFollowers(followers, &r)
 }
 
 // forget ends an operation without a result and returns where its result goes.
 func (m *Machine) forget(p *pending) origin {
 	o := p.origin()
 	m.waiting.remove(p)
+	m.leave(p)
 	m.patience.ended()
 	*p = pending{digests: p.digests[:0]}
 	if len(m.free) < maxFree {

@@ -23,7 +23,12 @@ func (m *Machine) startRead(now int64, op *wire.Op, o origin) {
 		m.deliver(o, m.evalRead(now, op, row))
 		return
 	}
-	m.ask(now, m.begin(now, op, o), row)
+	if m.follow(op, o) {
+		return
+	}
+	p := m.begin(now, op, o)
+	m.lead(p)
+	m.ask(now, p, row)
 }
 
 // readElsewhere: the row is damaged here, so another owner coordinates a client's read.
@@ -198,6 +203,7 @@ func (m *Machine) show(now int64, p *pending) {
 		return
 	}
 	res := m.evalRead(now, p.op, row)
+	m.evalFollowers(now, p, row)
 	now64 := digest(row)
 	var same, differ set
 	for i, owner := range p.owners {

@@ -11,9 +11,8 @@ func (m *Machine) Exec(now int64, token uint64, ops []wire.Op) {
 	m.now = now
 	for i := range ops {
 		op := &ops[i]
-		o := origin{token: token, index: i, deadline: now + m.cfg.Timeout}
 		if m.ring == nil {
-			m.deliver(o, status(wire.Loading))
+			m.deliver(origin{token: token, index: i}, status(wire.Loading))
 			continue
 		}
 		if op.Code.Keyed() {
@@ -22,8 +21,45 @@ func (m *Machine) Exec(now int64, token uint64, ops []wire.Op) {
 		if op.Code.Keyed() || op.Code == wire.OpCountSlot {
 			op.Partition = m.ring.PartitionOfSlot(op.Slot)
 		}
-		m.route(now, op, o)
 	}
+	m.touchOps(ops)
+	for i := range ops {
+		if m.ring != nil {
+			m.route(now, &ops[i], origin{token: token, index: i, deadline: now + m.cfg.Timeout})
+		}
+	}
+}
+
+// touchOps and touchItems let the store fetch all rows of a vector at once, so that the waits for memory overlap.
+func (m *Machine) touchOps(ops []wire.Op) {
+	if m.ring == nil || len(ops) < 2 {
+		return
+	}
+	m.refs = m.refs[:0]
+	for i := range ops {
+		m.refs = append(m.refs, wire.Ref{Partition: ops[i].Partition, Slot: ops[i].Slot, Key: ops[i].Key})
+	}
+	m.store.Touch(m.refs)
+}
+
+func (m *Machine) touchItems(items []wire.Item) {
+	if len(items) < 2 {
+		return
+	}
+	m.refs = m.refs[:0]
+	for i := range items {
+		switch it := &items[i]; it.Kind {
+		case wire.ItemWrite, wire.ItemRead:
+			m.refs = append(m.refs, wire.Ref{Partition: it.Partition, Slot: it.Slot, Key: it.Key})
+		case wire.ItemOp:
+			m.refs = append(m.refs, wire.Ref{Partition: it.Op.Partition, Slot: it.Op.Slot, Key: it.Op.Key})
+		case wire.ItemWritten, wire.ItemRow:
+			if p := m.waiting.find(it.ID); p != nil && !it.Has(wire.FlagSame) {
+				m.refs = append(m.refs, wire.Ref{Partition: p.op.Partition, Slot: p.op.Slot, Key: p.op.Key})
+			}
+		}
+	}
+	m.store.Touch(m.refs)
 }
 
 // route sends an operation of a client of this node to where it is evaluated.
@@ -92,6 +128,7 @@ func (m *Machine) coordinate(now int64, op *wire.Op, o origin) {
 // items' bytes must stay unchanged.
 func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 	m.now = now
+	m.touchItems(items)
 	for i := range items {
 		it := &items[i]
 		switch it.Kind {
@@ -257,6 +294,7 @@ func (m *Machine) Tick(now int64) {
 			m.expire(now, p)
 		case now >= p.hedgeAt && m.patience.spend():
 			p.hedgeAt, p.hedged = now+m.cfg.Hedge, true
+			m.Stats.Hedges++
 			m.hedge(p)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"shoal/causal"
 	"shoal/ring"
+	"shoal/wire"
 )
 
 // memory is a Store of one partition's replica.
@@ -18,6 +19,8 @@ type memory struct {
 func newMemory(life causal.Actor) *memory {
 	return &memory{replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}, damaged: map[string]bool{}}
 }
+
+func (s *memory) Touch([]wire.Ref) {}
 
 func (s *memory) Replica(ring.Partition) *causal.Replica { return &s.replica }
 

@@ -29,7 +29,7 @@ func benchStoreWith(b *testing.B, memory, log int64) *Store {
 
 func benchRef(i uint32) Ref {
 	slot := ring.Slot(i * 2654435761 % ring.Slots)
-	return Ref{ring.Partition(slot / 64), slot, binary.BigEndian.AppendUint32([]byte("key:"), i)}
+	return Ref{Partition: ring.Partition(slot / 64), Slot: slot, Key: binary.BigEndian.AppendUint32([]byte("key:"), i)}
 }
 
 // apply writes n random keys as one tick: read, merge, put.

@@ -274,7 +274,7 @@ func TestGetAnswersAVector(t *testing.T) {
 	must(t, s.Create(0))
 	set(t, s, 0, "k", "v", 0)
 	out := make([]Row, 3)
-	s.Get([]Ref{{0, 1, []byte("k")}, {0, 1, []byte("missing")}, {9, 1, []byte("k")}}, out)
+	s.Get([]Ref{{Slot: 1, Key: []byte("k")}, {Slot: 1, Key: []byte("missing")}, {Partition: 9, Slot: 1, Key: []byte("k")}}, out)
 	if len(out[0].Container.Versions) != 1 || !out[1].Container.Empty() || !out[2].Container.Empty() {
 		t.Fatalf("%+v", out)
 	}

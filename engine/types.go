@@ -6,6 +6,7 @@ import (
 
 	"shoal/causal"
 	"shoal/ring"
+	"shoal/wire"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -49,11 +50,7 @@ type Options struct {
 }
 
 // Ref names a row.
-type Ref struct {
-	Partition ring.Partition
-	Slot      ring.Slot
-	Key       []byte
-}
+type Ref = wire.Ref
 
 // Row is a row as it counts (causal.Replica.View). Err wraps ErrUnreadable when its bytes failed their check; the
 // container is then zero. Its memory is immutable and not reused.

@@ -183,7 +183,7 @@ func (n *Node) fail(err error) {
 
 // timers drives everything that waits for time to pass.
 func (n *Node) timers() {
-	t := time.NewTicker(tickEvery)
+	t := time.NewTimer(tickEvery)
 	defer t.Stop()
 	for {
 		select {
@@ -191,7 +191,11 @@ func (n *Node) timers() {
 			return
 		case <-t.C:
 		}
+		next := tickEvery
 		n.tick(func(now int64) {
+			if n.mu.coord.Pending() > 0 {
+				next = hurriedEvery
+			}
 			n.mu.coord.Tick(now)
 			n.mu.puller.Tick(now)
 			n.perform(n.mu.agree.Tick(now))
@@ -199,6 +203,7 @@ func (n *Node) timers() {
 			n.maintain()
 		})
 		n.redial()
+		t.Reset(next)
 	}
 }
 

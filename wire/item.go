@@ -53,6 +53,13 @@ type LogEntry struct {
 	Dropped *causal.Clock
 }
 
+// Ref names a row.
+type Ref struct {
+	Partition ring.Partition
+	Slot      ring.Slot
+	Key       []byte
+}
+
 // KeyRow is a row by key.
 type KeyRow struct {
 	Slot ring.Slot

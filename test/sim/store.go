@@ -183,6 +183,8 @@ func (d *disk) begin(p ring.Partition) {
 
 // What follows is coord.Store and antientropy.Store.
 
+func (d *disk) Touch([]wire.Ref) {}
+
 func (d *disk) Replica(p ring.Partition) *causal.Replica {
 	r := d.live[p]
 	if r == nil {
