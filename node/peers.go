@@ -62,10 +62,15 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 	})
 }
 
-// onFrame takes in a peer's frame. The machines keep the bytes of what waits, so the frame is copied once.
-func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
+// onFrame takes in a peer's frame. The machines keep the bytes of what waits, so the frame is copied once. Frames that
+// arrived together share a tick, which the last of them ends, or onDown in its place.
+func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
 	frame = bytes.Clone(frame)
-	n.tick(func(now int64) {
+	run := n.tick
+	if more {
+		run = n.step
+	}
+	run(func(now int64) {
 		h, items, err := wire.DecodeFrame(frame, n.mu.items)
 		n.mu.items = items[:0]
 		if err != nil {
