@@ -88,7 +88,7 @@ var (
 
 var suites = []suite{
 	{"core", "100,000 keys of 128 bytes in shapes a, b and c", []stage{
-		{small, []string{reference, "redis-always", "redis-cluster", "shoal", "shoal-always"}, coreCells},
+		{small, []string{reference, "redis-cluster", "shoal", "redis-always", "shoal-always"}, coreCells},
 	}},
 	{"values", "values of 1 KiB and 64 KiB", []stage{
 		{medium, []string{reference, "shoal"}, readsAndWrites(medium, "a", "b")},

@@ -48,7 +48,11 @@ func (r *results) markdown() string {
 	if all := r.judge(); len(all) > 0 {
 		t := table{{"must", "at most", "measured", ""}}
 		for _, j := range all {
-			t.add(j.claim, fmt.Sprintf("%g %s", j.limit, j.unit), j.format(j.digits())+" "+j.unit, j.verdict())
+			verdict := j.verdict()
+			if r.disturbed(j.row)+r.disturbed(r.compared(j.row)) > 0 {
+				verdict += " *"
+			}
+			t.add(j.claim, fmt.Sprintf("%g %s", j.limit, j.unit), j.format(j.digits())+" "+j.unit, verdict)
 		}
 		b.WriteString("\n## What must hold\n\n" + t.markdown())
 	}

@@ -106,7 +106,7 @@ const (
 func (r *results) svg() ([]byte, error) {
 	d := drawing{
 		Width: svgWidth, LabelX: labelX, ValueX: barsWidth + 10, Title: fmt.Sprintf("shoal, suite %s: %s", r.Suite, r.About), About: r.Machine.String(),
-		Legend: fmt.Sprintf("Bars: median of %d rounds; thin line: smallest to largest; red line: must be at most.", r.Rounds),
+		Legend: fmt.Sprintf("Bars: median of %d rounds; thin line: smallest to largest; red line: must be at most; orange: missed.", r.Rounds),
 	}
 	y := 90
 	for _, g := range r.groups() {
