@@ -2,8 +2,8 @@
 
 // Command bench measures what shoal costs beside redis-server and Redis Cluster, on one machine and in one go:
 //
-//	go run ./test/bench                     the core suite, 3 rounds, about 8 minutes
-//	go run ./test/bench -suite all          everything, about 40 minutes
+//	go run ./test/bench                     the core suite, 3 rounds, about 6 minutes
+//	go run ./test/bench -suite all          everything, about 20 minutes
 //	go run ./test/bench -suite rate,stop -rounds 5 -out ""
 //
 // In each round every system is started on empty folders, loaded, measured in every shape and stopped before the next
