@@ -61,9 +61,14 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 	})
 }
 
-// onFrame takes in a peer's frame.
-func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte) {
-	n.tick(func(now int64) {
+// onFrame takes in a peer's frame. Frames that arrived together share a tick, which the last of them ends, or onDown in
+// its place.
+func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
+	run := n.tick
+	if more {
+		run = n.step
+	}
+	run(func(now int64) {
 		h, items, err := n.mu.memory.take(frame)
 		if err != nil {
 			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", from, "err", err)

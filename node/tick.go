@@ -9,6 +9,7 @@ import (
 	"shoal/engine"
 	"shoal/ring"
 	"shoal/wire"
+	"shoal/wire/tcp"
 )
 
 // tick runs f as part of a tick, and ends the tick if nobody else will. What f asks for has left when the tick that
@@ -27,6 +28,13 @@ func (n *Node) tick(f func(now int64)) {
 	n.endTick()
 	n.mu.ticking = false
 	n.mu.Unlock()
+}
+
+// step runs f as part of a tick that the caller, or whoever ends one before him, ends: a call of tick must follow soon.
+func (n *Node) step(f func(now int64)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	f(n.now())
 }
 
 // endTick makes the tick's changes durable as far as configured, and only then lets frames and results out.
@@ -78,8 +86,8 @@ func (n *Node) sendFrames() {
 	h := n.header()
 	for i := range boxes {
 		to := boxes[i].To
-		n.mu.frame = wire.AppendFrames(n.mu.frame, h, boxes[i].Items, frameBytes, func(frame []byte) {
-			n.transport.Send(to, frame) // refused: the connection is gone, and OnDown says so
+		n.mu.frame = wire.AppendFrames(n.mu.frame, h, boxes[i].Items, frameBytes, tcp.HeaderSize, func(unit []byte) {
+			n.transport.Send(to, unit) // refused: the connection is gone, and OnDown says so
 		})
 	}
 	if cap(n.mu.frame) > 4*frameBytes {

@@ -33,13 +33,14 @@ const CapPassOver uint32 = 1 << 0
 const MaxItems = 1 << 14
 
 // AppendFrames encodes the items in order, as few frames as maxBytes, MaxItems and their deadlines allow, and hands
-// each to emit, which must not keep it. Only a frame of a single item may be larger than maxBytes. The scratch buffer
-// is returned for the next call.
-func AppendFrames(scratch []byte, h Header, items []Item, maxBytes int, emit func(frame []byte)) []byte {
+// each to emit, which must not keep it, after room bytes that emit may use for a header of its own. Only a frame of a
+// single item may be larger than maxBytes, room not counted. The scratch buffer is returned for the next call.
+func AppendFrames(scratch []byte, h Header, items []Item, maxBytes, room int, emit func(unit []byte)) []byte {
+	head := room + headerSize
 	b, n := scratch[:0], 0
 	h.Deadline = 0
 	flush := func(end int) {
-		binary.BigEndian.PutUint64(b[headerSize-8:], uint64(h.Deadline))
+		binary.BigEndian.PutUint64(b[head-8:], uint64(h.Deadline))
 		emit(b[:end:end])
 		n, h.Deadline = 0, 0
 	}
@@ -50,13 +51,13 @@ func AppendFrames(scratch []byte, h Header, items []Item, maxBytes int, emit fun
 			b = b[:0]
 		}
 		if n == 0 {
-			b = h.append(b[:0])
+			b = h.append(append(b[:0], make([]byte, room)...))
 		}
 		start := len(b)
 		b = it.append(b)
-		if n > 0 && len(b) > maxBytes {
+		if n > 0 && len(b)-room > maxBytes {
 			flush(start)
-			b = b[:headerSize+copy(b[headerSize:], b[start:])]
+			b = b[:head+copy(b[head:], b[start:])]
 		}
 		if n++; it.Kind == ItemOp {
 			h.Deadline = it.Deadline

@@ -60,7 +60,11 @@ func oneOfEach() []Item {
 var someHeader = Header{Version: ProtocolVersion, Capabilities: CapPassOver, Epoch: 3, HLC: 1 << 40}
 
 func encode(h Header, items []Item, maxBytes int) (frames [][]byte) {
-	AppendFrames(nil, h, items, maxBytes, func(f []byte) { frames = append(frames, bytes.Clone(f)) })
+	const room = 12
+	AppendFrames(nil, h, items, maxBytes, room, func(unit []byte) {
+		frames = append(frames, bytes.Clone(unit[room:]))
+		clear(unit[:room]) // the room is emit's to write on
+	})
 	return frames
 }
 

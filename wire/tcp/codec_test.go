@@ -68,7 +68,7 @@ func FuzzReader(f *testing.F) {
 func FuzzHeader(f *testing.F) {
 	f.Add(appendUnit(nil, typeData, 3, true, []byte("x")))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) < headerSize {
+		if len(b) < HeaderSize {
 			return
 		}
 		h, err := decodeHeader(b)
@@ -78,10 +78,10 @@ func FuzzHeader(f *testing.F) {
 		if h.length > FragmentSize {
 			t.Fatal(h.length)
 		}
-		if len(b) < headerSize+h.length || h.check(b[:8], b[headerSize:headerSize+h.length]) != nil {
+		if len(b) < HeaderSize+h.length || h.check(b[:8], b[HeaderSize:HeaderSize+h.length]) != nil {
 			return
 		}
-		if again := appendUnit(nil, h.kind, h.stream, h.more, b[headerSize:headerSize+h.length]); !bytes.Equal(
+		if again := appendUnit(nil, h.kind, h.stream, h.more, b[HeaderSize:HeaderSize+h.length]); !bytes.Equal(
 			again, b[:len(again)]) {
 			t.Fatalf("%x is not the only form of %+v", b, h)
 		}

@@ -64,8 +64,10 @@ type Config struct {
 	DownAfter time.Duration // silence after which a peer is down; 0: DefaultDownAfter
 	Log       *slog.Logger  // nil: discarded
 
-	// OnFrame takes a frame. The slice is valid during the call only.
-	OnFrame func(from ring.NodeID, incarnation uint64, frame []byte)
+	// OnFrame takes a frame. The slice is valid during the call only. more says that the next call, of OnFrame or
+	// OnDown, comes without a wait for the network, since another whole frame has already been read; without more it may
+	// come at once all the same.
+	OnFrame func(from ring.NodeID, incarnation uint64, frame []byte, more bool)
 	OnUp    func(peer ring.NodeID, incarnation uint64)
 	OnDown  func(peer ring.NodeID, incarnation uint64, cause error)
 

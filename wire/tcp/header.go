@@ -6,14 +6,14 @@ import (
 	"hash/crc32"
 )
 
-// Every frame, fragment and ping begins with a header of 12 bytes, big-endian:
+// HeaderSize is the size, in bytes, of what begins every frame, fragment and ping. Big-endian:
 //
 //	0  u32 bytes of payload that follow
 //	4  u16 stream: 0 for a whole frame, else which frame this is a fragment of
 //	6  u8  flags: bit 0, more fragments follow
 //	7  u8  type
 //	8  u32 CRC-32C of bytes 0..7 and the payload
-const headerSize = 12
+const HeaderSize = 12
 
 const flagMore = 1
 
@@ -33,22 +33,29 @@ type header struct {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// seal writes the header into the first HeaderSize bytes of unit; the rest is the payload.
+func seal(unit []byte, kind uint8, stream uint16, more bool) {
+	binary.BigEndian.PutUint32(unit, uint32(len(unit)-HeaderSize))
+	binary.BigEndian.PutUint16(unit[4:], stream)
+	unit[6] = 0
+	if more {
+		unit[6] = flagMore
+	}
+	unit[7] = kind
+	sum := crc32.Update(crc32.Checksum(unit[:8], castagnoli), castagnoli, unit[HeaderSize:])
+	binary.BigEndian.PutUint32(unit[8:], sum)
+}
+
 // appendUnit appends a header and its payload.
 func appendUnit(b []byte, kind uint8, stream uint16, more bool, payload []byte) []byte {
 	at := len(b)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(payload)))
-	b = binary.BigEndian.AppendUint16(b, stream)
-	flags := byte(0)
-	if more {
-		flags = flagMore
-	}
-	b = append(b, flags, kind)
-	sum := crc32.Update(crc32.Checksum(b[at:], castagnoli), castagnoli, payload)
-	b = binary.BigEndian.AppendUint32(b, sum)
-	return append(b, payload...)
+	b = append(b, make([]byte, HeaderSize)...)
+	b = append(b, payload...)
+	seal(b[at:], kind, stream, more)
+	return b
 }
 
-// decodeHeader reads the header at the start of b, which holds at least headerSize bytes, and refuses whatever this
+// decodeHeader reads the header at the start of b, which holds at least HeaderSize bytes, and refuses whatever this
 // package would not send, before anybody allocates by it.
 func decodeHeader(b []byte) (header, error) {
 	h := header{

@@ -36,7 +36,7 @@ func TestPeersComeUpAndExchangeFrames(t *testing.T) {
 			t.Fatalf("remote identity %+v", id)
 		}
 		for i := range 100 {
-			if !a.Send(2, fmt.Appendf(nil, "a%d", i)) || !b.Send(1, fmt.Appendf(nil, "b%d", i)) {
+			if !a.Send(2, unitOf(fmt.Appendf(nil, "a%d", i))) || !b.Send(1, unitOf(fmt.Appendf(nil, "b%d", i))) {
 				t.Fatal("not queued")
 			}
 		}
@@ -63,7 +63,7 @@ func TestCloseTellsBothEnds(t *testing.T) {
 		}
 		synctest.Wait()
 		want(t, "events of the other", a.history(), []string{"up 2/7", "down 2/7"})
-		want(t, "send", a.Send(2, []byte("x")), false)
+		want(t, "send", a.Send(2, unitOf([]byte("x"))), false)
 		a.Close()
 		a.Close()
 	})

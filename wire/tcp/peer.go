@@ -41,7 +41,7 @@ type link struct {
 }
 
 func newLink(conn net.Conn, remote Identity, maxQueued int) *link {
-	return &link{conn: conn, remote: remote, box: newOutbox(maxQueued), done: make(chan struct{})}
+	return &link{conn: conn, remote: remote, box: newOutbox(maxQueued, newDirect(conn)), done: make(chan struct{})}
 }
 
 // close ends the connection; the first cause is the one that is told.
@@ -105,7 +105,7 @@ func (t *Transport) read(id ring.NodeID, l *link) error {
 		if err != nil {
 			return err
 		}
-		t.cfg.OnFrame(id, l.remote.Incarnation, frame)
+		t.cfg.OnFrame(id, l.remote.Incarnation, frame, rd.more())
 	}
 }
 

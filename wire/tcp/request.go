@@ -122,8 +122,11 @@ func (t *Transport) serveStranger(conn net.Conn, remote Identity) error {
 
 // writeFrame writes one frame, in fragments when it is large, with nothing between them.
 func writeFrame(conn net.Conn, frame []byte) error {
-	box := newOutbox(len(frame) + headerSize)
-	box.push(frame)
+	unit := append(make([]byte, HeaderSize, HeaderSize+len(frame)), frame...)
+	box := newOutbox(len(unit), nil)
+	if err := box.push(unit); err != nil {
+		return err
+	}
 	w := writer{conn: conn, box: box, stall: requestTimeout}
 	for {
 		w.fill()

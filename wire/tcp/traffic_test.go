@@ -27,13 +27,13 @@ func TestSmallFramesPassALargeOne(t *testing.T) {
 	introduce(a, b)
 	eventually(t, "up", a, b, func() bool { return a.Up(2) && b.Up(1) })
 	large := pattern(20<<20, 1)
-	if !a.Send(2, large) {
+	if !a.Send(2, unitOf(large)) {
 		t.Fatal("not queued")
 	}
 	sent := 0
 	eventually(t, "all arrived", a, b, func() bool {
 		if sent < 50 {
-			a.Send(2, []byte{byte(sent)})
+			a.Send(2, unitOf([]byte{byte(sent)}))
 			sent++
 		}
 		return len(b.received()) == 51
@@ -60,12 +60,12 @@ func TestFramesOfEverySizeAroundTheFragment(t *testing.T) {
 		introduce(a, b)
 		synctest.Wait()
 		for _, n := range []int{
-			0, 1, readBuffer - headerSize, readBuffer, FragmentSize - 1, FragmentSize, FragmentSize + 1,
+			0, 1, readBuffer - HeaderSize, readBuffer, FragmentSize - 1, FragmentSize, FragmentSize + 1,
 			2 * FragmentSize, 2*FragmentSize + 1, 5 << 20,
 		} {
 			frame := pattern(n, uint64(n))
 			seen := len(b.received())
-			if !a.Send(2, frame) {
+			if !a.Send(2, unitOf(frame)) {
 				t.Fatal("not queued")
 			}
 			synctest.Wait()
@@ -86,7 +86,7 @@ func TestLargeFramesAtOnceAllArrive(t *testing.T) {
 		introduce(a, b)
 		synctest.Wait()
 		for i := range 3 * maxStreams {
-			if !a.Send(2, pattern((i+2)*FragmentSize+i, uint64(i))) {
+			if !a.Send(2, unitOf(pattern((i+2)*FragmentSize+i, uint64(i)))) {
 				t.Fatal("not queued")
 			}
 		}
@@ -112,7 +112,7 @@ func TestFullQueueDropsTheConnection(t *testing.T) {
 		synctest.Wait()
 		net.Cut(host(1), host(2))
 		frame, queued := make([]byte, 100<<10), 0
-		for a.Send(2, frame) {
+		for a.Send(2, unitOf(frame)) {
 			queued += len(frame)
 		}
 		if queued < 3<<20 || queued > 5<<20 {
@@ -139,7 +139,7 @@ func TestQueueIsCountedRight(t *testing.T) {
 		introduce(a, b)
 		synctest.Wait()
 		for i := range 200 {
-			a.Send(2, make([]byte, i*4000))
+			a.Send(2, unitOf(make([]byte, i*4000)))
 		}
 		time.Sleep(time.Second)
 		box := (*a.table.Load())[2].link.Load().box
@@ -159,10 +159,10 @@ func TestFrameAboveTheLimitIsNotSent(t *testing.T) {
 		b := simNode(t, net, 2, func(c *Config) { c.MaxFrame = 1 << 19 })
 		introduce(a, b)
 		synctest.Wait()
-		want(t, "sent", a.Send(2, make([]byte, 1<<20+1)), false)
+		want(t, "sent", a.Send(2, unitOf(make([]byte, 1<<20+1))), false)
 		want(t, "up", a.Up(2), true)
 		// The other end's own limit holds whatever this one allows.
-		want(t, "sent", a.Send(2, make([]byte, 1<<20)), true)
+		want(t, "sent", a.Send(2, unitOf(make([]byte, 1<<20))), true)
 		synctest.Wait()
 		want(t, "events", b.history(), []string{"up 1/7", "down 1/7"})
 		if !errors.Is(b.lastCause(), ErrFrameSize) {
@@ -179,11 +179,11 @@ func TestSlowHandlerIsNotDown(t *testing.T) {
 		net := simnet.New()
 		a := simNode(t, net, 1)
 		b := simNode(t, net, 2, func(c *Config) {
-			c.OnFrame = func(ring.NodeID, uint64, []byte) { time.Sleep(10 * time.Second) }
+			c.OnFrame = func(ring.NodeID, uint64, []byte, bool) { time.Sleep(10 * time.Second) }
 		})
 		introduce(a, b)
 		synctest.Wait()
-		a.Send(2, []byte("x"))
+		a.Send(2, unitOf([]byte("x")))
 		time.Sleep(15 * time.Second)
 		want(t, "events", append(a.history(), b.history()...), []string{"up 2/7", "up 1/7"})
 		a.Close()

@@ -126,10 +126,15 @@ func (t *Transport) newPeer(want Peer, self ring.NodeID) *peer {
 	return p
 }
 
-// Send queues a copy of the frame for the peer and returns at once. False: there is no connection, the frame is larger
-// than MaxFrame, or more than MaxQueued bytes would wait; in the last case the connection is dropped, since the peer has
-// stopped taking what it is sent. True promises no more than that the frame was queued.
-func (t *Transport) Send(to ring.NodeID, frame []byte) bool {
+// Send sends a frame to the peer and returns without waiting for the network. The frame is what follows the first
+// HeaderSize bytes of unit, which are room for the header that Send writes there; a unit shorter than that panics. The
+// buffer is the caller's again when Send returns: what the connection does not take at once is copied and queued.
+//
+// False: there is no connection, the frame is larger than MaxFrame, more than MaxQueued bytes would wait, or the write
+// failed; in the last two cases the connection is dropped, with ErrQueueFull, since the peer has stopped taking what it
+// is sent, or with the error of the write. True promises no more than that the frame was written to the socket or
+// queued.
+func (t *Transport) Send(to ring.NodeID, unit []byte) bool {
 	p := (*t.table.Load())[to]
 	if p == nil {
 		return false
@@ -138,15 +143,15 @@ func (t *Transport) Send(to ring.NodeID, frame []byte) bool {
 	if l == nil {
 		return false
 	}
-	if len(frame) > t.cfg.MaxFrame {
-		t.log.warn("frame too large", "frame not sent", "peer", to, "bytes", len(frame), "limit", t.cfg.MaxFrame)
+	if n := len(unit) - HeaderSize; n > t.cfg.MaxFrame {
+		t.log.warn("frame too large", "frame not sent", "peer", to, "bytes", n, "limit", t.cfg.MaxFrame)
 		return false
 	}
-	ok, full := l.box.push(frame)
-	if full {
-		l.close(ErrQueueFull)
+	if err := l.box.push(unit); err != nil {
+		l.close(err)
+		return false
 	}
-	return ok
+	return true
 }
 
 // Up reports whether there is a connection with the peer.

@@ -60,7 +60,7 @@ func (n *testNode) config() Config {
 		},
 		Secret: []byte("a secret of the cluster"),
 		Log:    slog.New(n),
-		OnFrame: func(_ ring.NodeID, _ uint64, f []byte) {
+		OnFrame: func(_ ring.NodeID, _ uint64, f []byte, _ bool) {
 			n.mu.Lock()
 			n.frames = append(n.frames, append([]byte(nil), f...))
 			n.mu.Unlock()
@@ -103,11 +103,20 @@ func (n *testNode) lastCause() error {
 	return n.causes[len(n.causes)-1]
 }
 
+func (n *testNode) allCauses() []error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]error(nil), n.causes...)
+}
+
 func (n *testNode) logged() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return append([]string(nil), n.logs...)
 }
+
+// unitOf is a frame as Send takes it.
+func unitOf(frame []byte) []byte { return append(make([]byte, HeaderSize), frame...) }
 
 func host(id ring.NodeID) string { return fmt.Sprintf("10.0.0.%d", uint64(id)) }
 

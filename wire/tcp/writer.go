@@ -29,10 +29,10 @@ type outgoing struct {
 	rest []byte
 }
 
-// run writes until done is closed or a write fails, and pings when there is nothing to say.
+// run writes until done is closed or a write fails, and pings when nothing was written for pingEvery.
 func (w *writer) run(done <-chan struct{}, pingEvery time.Duration) error {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
+	timer := time.NewTimer(pingEvery)
+	defer timer.Stop()
 	for {
 		w.fill()
 		if len(w.batch) > 0 {
@@ -43,11 +43,8 @@ func (w *writer) run(done <-chan struct{}, pingEvery time.Duration) error {
 		}
 		select {
 		case <-w.box.wake:
-		case <-tick.C:
-			w.batch = appendUnit(w.batch, typePing, 0, false, nil)
-			if err := w.flush(); err != nil {
-				return err
-			}
+		case <-timer.C:
+			timer.Reset(w.box.ping(pingEvery))
 		case <-done:
 			return nil
 		}
@@ -56,7 +53,7 @@ func (w *writer) run(done <-chan struct{}, pingEvery time.Duration) error {
 
 // fill takes what is to be written next into batch.
 func (w *writer) fill() {
-	small, large := w.box.take(w.spare, len(w.large) < maxStreams, w.written)
+	small, large := w.box.take(w.spare, len(w.large), w.written)
 	w.spare, w.batch = w.batch, small
 	w.written = len(small)
 	if large != nil {
@@ -80,7 +77,7 @@ func (w *writer) fragment() {
 	if more {
 		w.large = append(w.large, o)
 	} else {
-		w.written += headerSize
+		w.written += HeaderSize
 	}
 }
 
@@ -114,10 +111,9 @@ func (w *writer) flush() error {
 
 // arm moves the write deadline on when a good part of it has gone.
 func (w *writer) arm() error {
-	now := time.Now()
-	if now.Sub(w.armed) < w.stall/8 {
+	if time.Since(w.armed) < w.stall/8 {
 		return nil
 	}
-	w.armed = now
-	return w.conn.SetWriteDeadline(now.Add(w.stall))
+	w.armed = time.Now()
+	return w.conn.SetWriteDeadline(w.armed.Add(w.stall))
 }
