@@ -102,8 +102,15 @@ func (m *Machine) forwardTo(p *pending, target ring.NodeID, f wire.Flags) {
 	if p.op.Code.Write() && p.op.Code.Keyed() && p.self >= 0 && f == 0 && m.store.Replica(p.op.Partition) != nil {
 		f |= wire.FlagShared
 	}
+	m.sendOp(p, target).Flags = f
+}
+
+// sendOp forwards the operation. Operations of a frame share their deadline, so it is cut down to what the operations
+// of one tick have in common.
+func (m *Machine) sendOp(p *pending, target ring.NodeID) *wire.Item {
 	it := m.send(target, wire.ItemOp, p.id)
-	it.Op, it.Deadline, it.Flags = p.op, p.deadline, f
+	it.Op, it.Deadline = p.op, p.deadline-p.deadline%max(1, m.cfg.Timeout/16)
+	return it
 }
 
 // coordinate evaluates an operation here: this node is an owner.
@@ -311,8 +318,7 @@ func (m *Machine) hedge(p *pending) {
 		for _, owner := range p.owners {
 			if m.up[owner] && owner != p.target {
 				p.also = owner
-				it := m.send(owner, wire.ItemOp, p.id)
-				it.Op, it.Deadline = p.op, p.deadline
+				m.sendOp(p, owner)
 				return
 			}
 		}
