@@ -74,7 +74,7 @@ func (s *Store) emptySlab(limit int) int {
 func (s *Store) moveRecord(rec record, id, off uint32) {
 	name := rec.name()
 	hash := hashOf(name)
-	r := s.replicas[partitionOf(name)]
+	r := s.replicas.of(partitionOf(name))
 	if r == nil {
 		return
 	}

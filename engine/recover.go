@@ -172,7 +172,7 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 			}
 			continue
 		}
-		r := s.replicas[e.p]
+		r := s.replicas.of(e.p)
 		if r == nil {
 			return fmt.Errorf("%w: entry of a replica that was not created", ErrUnreadable)
 		}
@@ -193,10 +193,10 @@ func (s *Store) replayReplica(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	r := s.replicas[e.p]
+	r := s.replicas.of(e.p)
 	if r == nil {
 		r = &replica{}
-		s.replicas[e.p] = r
+		s.replicas.set(e.p, r)
 	}
 	r.Replica = in.Replica
 	r.changed = true

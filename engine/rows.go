@@ -29,12 +29,12 @@ func (s *Store) Touch(refs []Ref) {
 		s.scratch.name = appendRow(s.scratch.name[:0], refs[i].Partition, refs[i].Slot, refs[i].Key)
 		hash := hashOf(s.scratch.name)
 		h = append(h, hash)
-		if r := s.replicas[refs[i].Partition]; r != nil && r.rows.n > 0 {
+		if r := s.replicas.of(refs[i].Partition); r != nil && r.rows.n > 0 {
 			sink += r.rows.cells[hash>>r.rows.shift].off
 		}
 	}
 	for i := range refs {
-		r := s.replicas[refs[i].Partition]
+		r := s.replicas.of(refs[i].Partition)
 		if r == nil || r.rows.n == 0 {
 			continue
 		}
@@ -56,7 +56,7 @@ func (s *Store) Touch(refs []Ref) {
 // tick. The zero container means that nothing is known of the key. The error wraps ErrUnreadable when the stored bytes
 // fail their checksum. The returned memory is immutable and not reused.
 func (s *Store) Row(p ring.Partition, slot ring.Slot, key []byte) (causal.Container, error) {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		return causal.Container{}, nil
 	}
@@ -180,7 +180,7 @@ func (s *Store) write(r *replica, p ring.Partition, hash uint32, name, value []b
 // a dot that its clock has or dots adds. Nothing of the arguments is kept.
 func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Container, dots []causal.Dot) {
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	s.put(r, p, s.scratch.name, row, dots)
 	r.Replica.Mark(dots)
 	s.logged(r, len(dots))
@@ -257,7 +257,7 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 	if len(dots) == 0 {
 		return
 	}
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	s.noteDots(p, dots, len(s.tick.b))
 	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)

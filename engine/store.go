@@ -32,7 +32,7 @@ type Store struct {
 	closed    bool
 	failed    atomic.Pointer[error] // set once; nothing is written afterwards
 
-	replicas map[ring.Partition]*replica
+	replicas replicas
 	born     []causal.Actor // actors issued in this run, so that none is issued twice
 
 	mem       slabs
@@ -72,10 +72,9 @@ type replica struct {
 func Open(o Options) (*Store, error) {
 	o.defaults()
 	s := &Store{
-		opt:      o,
-		log:      o.Log,
-		dir:      o.FS.PathJoin(o.Dir, "rows"),
-		replicas: map[ring.Partition]*replica{},
+		opt: o,
+		log: o.Log,
+		dir: o.FS.PathJoin(o.Dir, "rows"),
 	}
 	s.fs = &checkFS{FS: o.FS, fail: s.fatal}
 	s.wal = newSeglog(s.fs, o.FS.PathJoin(o.Dir, "log"), &s.opt, s.fatal)
@@ -182,7 +181,7 @@ func (s *Store) settleRun() error {
 	if s.knownActor(s.run.incarnation) {
 		s.run.incarnation = s.newActor(s.knownActor)
 	}
-	for _, r := range s.replicas {
+	for _, r := range s.replicas.all() {
 		r.Life, r.Seq = s.run.incarnation, 0
 	}
 	return writeRun(s.fs, s.opt.Dir, s.run)
@@ -200,7 +199,7 @@ func (s *Store) newActor(taken func(causal.Actor) bool) causal.Actor {
 }
 
 func (s *Store) knownActor(a causal.Actor) bool {
-	for _, r := range s.replicas {
+	for _, r := range s.replicas.all() {
 		if r.Clock.Max(a) > 0 || r.Flushed.Max(a) > 0 {
 			return true
 		}
