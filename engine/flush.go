@@ -17,7 +17,7 @@ func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	r.Clock.Add(dot)
 	r.Replica.Flush(dropped)
 	s.tick.durably = true
-	s.logged(r, 1)
+	s.noteLogged(r, 1)
 	s.sweep(p)
 	r.counts.clear(&s.stats)
 	if !all {

@@ -66,6 +66,7 @@ func (s *Store) Log(p ring.Partition, lacks *causal.Clock, limit int, fn func(Lo
 	if r == nil {
 		return nil
 	}
+	s.indexDots()
 	if lacks == nil {
 		lacks = &causal.Clock{}
 	}

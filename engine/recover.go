@@ -177,7 +177,7 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 			return fmt.Errorf("%w: entry of a replica that was not created", ErrUnreadable)
 		}
 		for _, d := range e.dots {
-			r.dots.add(d, seg.num, uint32(off))
+			s.logDot(e.p, d, seg.num, uint32(off))
 		}
 		if apply {
 			if err := s.replayEntry(r, e); err != nil {

@@ -93,13 +93,13 @@ func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
 	r := s.replicas.of(p)
 	r.Clock.Union(c)
 	s.tick.b = appendBlocked(s.tick.b, entryAdopt, p, nil, c.Append(nil))
-	s.logged(r, 0)
+	s.noteLogged(r, 0)
 }
 
 // begun logs a replica that was created or renewed.
 func (s *Store) begun(p ring.Partition, r *replica) {
 	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica))
-	s.logged(r, 0)
+	s.noteLogged(r, 0)
 }
 
 func appendBlock(b, block []byte) []byte {

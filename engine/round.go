@@ -161,6 +161,7 @@ func (s *Store) finish() {
 	s.wal.spilling.Store(false)
 	s.wal.recycle(r.through)
 	s.wal.spares.wake()
+	s.indexDots() // those of the segments given back among them
 	s.forgetting = s.Partitions()
 	s.barren = 0
 	s.stats.spills.Add(1)

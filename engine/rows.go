@@ -183,7 +183,7 @@ func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Con
 	r := s.replicas.of(p)
 	s.put(r, p, s.scratch.name, row, dots)
 	r.Replica.Mark(dots)
-	s.logged(r, len(dots))
+	s.noteLogged(r, len(dots))
 }
 
 func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) {
@@ -262,10 +262,10 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 	s.noteDots(p, dots, len(s.tick.b))
 	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)
 	r.Replica.Mark(dots)
-	s.logged(r, len(dots))
+	s.noteLogged(r, len(dots))
 }
 
-func (s *Store) logged(r *replica, n int) {
+func (s *Store) noteLogged(r *replica, n int) {
 	r.changed = true
 	s.stats.tickDots.Add(int64(n))
 	s.tick.work += n

@@ -247,6 +247,7 @@ func (s *Store) measure() {
 
 // Empty reports whether the store holds no row and no log entry at all.
 func (s *Store) Empty() bool {
+	s.indexDots()
 	for _, r := range s.replicas.all() {
 		if r.rows.n > 0 || len(r.dots) > 0 {
 			return false

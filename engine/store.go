@@ -42,6 +42,7 @@ type Store struct {
 	arena     causal.Arena
 
 	tick       tick
+	logged     loggedDots
 	segment    uint32      // of the log that the tick goes to
 	dirty      []dirtyRows // per live segment
 	spilled    uint32      // segments up to it are in Pebble

@@ -87,7 +87,7 @@ func (s *Store) push() error {
 	num := s.wal.current().num
 	for i := range s.tick.dots {
 		d := &s.tick.dots[i]
-		s.replicas.of(d.p).dots.add(d.dot, num, uint32(at)+d.off)
+		s.logDot(d.p, d.dot, num, uint32(at)+d.off)
 	}
 	s.tick.reset()
 	s.tick.pushed = true
