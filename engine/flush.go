@@ -135,7 +135,7 @@ func (s *Store) sweepSome(w *sweep, r *replica, limit int) (done bool, err error
 
 // strip stores a row without what a flush dropped, or removes it.
 func (s *Store) strip(r *replica, p ring.Partition, name []byte) {
-	rec, err := s.find(r, hashOf(name), name)
+	rec, err := s.find(r, name)
 	if err != nil || !rec.present() {
 		return
 	}

@@ -219,7 +219,7 @@ func (s *Store) replayEntry(r *replica, e *entry) error {
 			}
 			flags = plainFlag(c)
 		}
-		s.write(r, e.p, hashOf(e.name), e.name, e.block, flags)
+		s.write(r, e.p, e.name, e.block, flags)
 	case entryFlush, entryAdopt:
 		c, err := causal.DecodeClock(e.block)
 		if err != nil {

@@ -51,6 +51,7 @@ type Store struct {
 	forgetting []ring.Partition
 
 	sweeps  []sweep
+	last    lastFound
 	scratch scratch
 	sink    uint32
 	stats   counters
