@@ -39,6 +39,7 @@ func apply(b *testing.B, s *Store, rng *rand.Rand, value []byte, n int) {
 		applyOne(b, s, ref, value)
 	}
 	must(b, s.EndTick())
+	s.Recycle()
 }
 
 func applyOne(b *testing.B, s *Store, ref Ref, value []byte) {
@@ -85,6 +86,7 @@ func BenchmarkGet(b *testing.B) {
 					refs[j] = benchRef(rng.Uint32N(benchKeys))
 				}
 				s.Get(refs, out)
+				s.Recycle()
 			}
 			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
 		})
@@ -157,7 +159,7 @@ func BenchmarkVector(b *testing.B) {
 			}
 		}
 		must(b, s.EndTick())
-		recycle(s)
+		s.Recycle()
 	}
 	for range 4 * benchKeys / 256 { // until there is as much garbage as there will be
 		tick()
@@ -171,5 +173,3 @@ func BenchmarkVector(b *testing.B) {
 	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
 	b.ReportMetric(float64(s.memoryUsed())/1e6, "MB")
 }
-
-func recycle(s *Store) {}

@@ -57,7 +57,7 @@ func (s *Store) Touch(refs []Ref) {
 
 // Row returns the container of a key as it counts, without what a flush dropped, and with the Puts of the current
 // tick. The zero container means that nothing is known of the key. The error wraps ErrUnreadable when the stored bytes
-// fail their checksum. The returned memory is immutable and not reused.
+// fail their checksum. The returned memory is immutable, and not reused before Recycle.
 func (s *Store) Row(p ring.Partition, slot ring.Slot, key []byte) (causal.Container, error) {
 	r := s.replicas.of(p)
 	if r == nil {
@@ -208,6 +208,7 @@ func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Con
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	r := s.replicas.of(p)
 	s.put(r, p, s.scratch.name, row, dots)
+	s.noteOwn(r, dots)
 	r.Replica.Mark(dots)
 	s.noteLogged(r, len(dots))
 }
@@ -297,6 +298,7 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	s.noteDots(p, dots, len(s.tick.b))
 	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)
+	s.noteOwn(r, dots)
 	r.Replica.Mark(dots)
 	s.noteLogged(r, len(dots))
 }
