@@ -29,6 +29,7 @@ type Store struct {
 	spiller   *spiller
 	log       *slog.Logger
 	run       run
+	afterStop bool // the last run stopped cleanly
 	closed    bool
 	failed    atomic.Pointer[error] // set once; nothing is written afterwards
 
@@ -140,6 +141,9 @@ func (s *Store) recover() error {
 	if err := s.settleRun(); err != nil {
 		return err
 	}
+	if s.afterStop && s.takeCounts() {
+		return nil
+	}
 	return s.loadRows()
 }
 
@@ -172,6 +176,7 @@ func (s *Store) beginRun() error {
 			last = run{deferred: true, tailLost: true}
 		}
 	}
+	s.afterStop = found && last.clean
 	s.run = last.next(s.opt.MachineBoot, s.opt.Durability != Always)
 	s.run.incarnation = s.newActor(func(a causal.Actor) bool { return a == last.incarnation })
 	return writeRun(s.fs, s.opt.Dir, s.run)
@@ -229,6 +234,9 @@ func (s *Store) Close() error {
 func (s *Store) releaseRun(clean bool) error {
 	err := s.closeDB()
 	if clean && err == nil && s.failed.Load() == nil {
+		if cerr := s.saveCounts(); cerr != nil {
+			s.log.Warn("the counters are not kept: the next start counts the rows", "error", cerr)
+		}
 		s.run.clean = true
 		err = writeRun(s.fs, s.opt.Dir, s.run)
 	}

@@ -46,6 +46,8 @@ type Options struct {
 	// another goroutine and must not wait.
 	Keep func(ring.Partition, causal.Dot) bool
 
+	scanAtMost int64 // 0: the constant; below 0: none
+
 	OnFatal func(error) // a failed fsync or log write: the process must stop; nil: log, then panic
 }
 
