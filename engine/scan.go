@@ -175,7 +175,7 @@ func decodeRow(name, value []byte, err error) Row {
 	return row
 }
 
-// loadRows counts every row at Open, which also verifies every checksum, takes as many into memory as the budget
+// loadRows counts every row at Open if there are no counters to be had, which also verifies every checksum, takes as many into memory as the budget
 // allows, and finds rows that a flush left behind.
 func (s *Store) loadRows() error {
 	s.complete = true
