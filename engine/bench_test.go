@@ -39,6 +39,7 @@ func apply(b *testing.B, s *Store, rng *rand.Rand, value []byte, n int) {
 		applyOne(b, s, ref, value)
 	}
 	must(b, s.EndTick())
+	s.Recycle()
 }
 
 func applyOne(b *testing.B, s *Store, ref Ref, value []byte) {
@@ -85,6 +86,7 @@ func BenchmarkGet(b *testing.B) {
 					refs[j] = benchRef(rng.Uint32N(benchKeys))
 				}
 				s.Get(refs, out)
+				s.Recycle()
 			}
 			b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
 		})
@@ -118,4 +120,56 @@ func BenchmarkSpilling(b *testing.B) {
 			b.ReportMetric(float64(s.Stats().Stalls), "stalls")
 		})
 	}
+}
+
+// BenchmarkVector is the engine's part of a pipeline of 16 writes, 16 of them per tick: Touch, then per key Row, what a
+// coordinator makes of it, and Put. It reports ns per write.
+func BenchmarkVector(b *testing.B) {
+	s, rng, value := benchStoreWith(b, 0, 1<<30), rand.New(rand.NewPCG(1, 1)), make([]byte, 128) // no spilling
+	all := make([]Ref, benchKeys)
+	for i := range all {
+		all[i] = benchRef(uint32(i))
+	}
+	refs := make([]Ref, 16)
+	var version [1]causal.Version
+	var vector [4]causal.Dot
+	var dots [1]causal.Dot
+	put := func(ref Ref) {
+		row, err := s.Row(ref.Partition, ref.Slot, ref.Key)
+		must(b, err)
+		dots[0] = s.Replica(ref.Partition).Next()
+		version[0] = causal.Version{Dot: dots[0], Kind: causal.KindString, HLC: dots[0].Seq, Payload: value}
+		made := causal.Container{Versions: version[:], Vector: causal.Vector(append(vector[:0], row.Vector...)).With(dots[0])}
+		s.Put(ref.Partition, ref.Slot, ref.Key, made, dots[:])
+	}
+	for i, ref := range all {
+		put(ref)
+		if i%256 == 255 {
+			must(b, s.EndTick())
+		}
+	}
+	tick := func() {
+		for range 16 {
+			for j := range refs {
+				refs[j] = all[rng.Uint32N(benchKeys)]
+			}
+			s.Touch(refs)
+			for _, ref := range refs {
+				put(ref)
+			}
+		}
+		must(b, s.EndTick())
+		s.Recycle()
+	}
+	for range 4 * benchKeys / 256 { // until there is as much garbage as there will be
+		tick()
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := cpuTime()
+	for i := 0; i < b.N; i += 256 {
+		tick()
+	}
+	b.ReportMetric(float64(cpuTime()-cpu)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(s.memoryUsed())/1e6, "MB")
 }

@@ -105,7 +105,7 @@ func (h *timeHeap) Pop() any {
 // Count is the exact number of keys of a partition that show a value at now (unix ms). It costs nothing per key;
 // expired versions leave it by themselves. now should not go back: an earlier one is answered as the latest was.
 func (s *Store) Count(p ring.Partition, now int64) int64 {
-	if r := s.replicas[p]; r != nil {
+	if r := s.replicas.of(p); r != nil {
 		return r.counts.live(now)
 	}
 	return 0

@@ -136,7 +136,7 @@ func TestMovingExpiriesDoNotPileUp(t *testing.T) {
 	for i := range 5000 {
 		set(t, s, 0, "key", "v", 1_000_000+int64(i))
 	}
-	if c := &s.replicas[0].counts; len(c.times) > 200 || len(c.at) != 1 {
+	if c := &s.replicas.of(0).counts; len(c.times) > 200 || len(c.at) != 1 {
 		t.Errorf("%d times for %d keys", len(c.times), len(c.at))
 	}
 }

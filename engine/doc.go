@@ -23,6 +23,10 @@
 // never holds what the log may still lose, nor lacks what only a lost record would make up. Open reads Pebble, then
 // the log behind the mark, in sequence, and stops where it ends.
 //
+// Open then counts the rows, which verifies every checksum and fills memory. After a clean stop the counters are in a
+// file (countfile.go), and when the sorted store is large they are taken from there: rows are then read, and verified,
+// when they are asked for.
+//
 // Where the log ends early is judged by what lies behind: each record says up to where everything was durable when it
 // was written. When nothing behind knew the missing record to be durable, a crash tore it, and it is cut. Else the disk
 // lost what it had promised to keep, and Open refuses: a replica whose clock may say more than its rows hold must not

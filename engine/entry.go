@@ -18,7 +18,8 @@ import (
 //	adopt    partition, clock taken over
 //	replica  partition, snapshot of the replica
 //
-// Names, values, clocks and snapshots have their length before them; dots their number. The sum covers what stands
+// Names, values, clocks and snapshots have their length before them, a varint that need not be minimal; dots their
+// number. The sum covers what stands
 // before the bar, all of it when there is none; a value has its own seal. So an entry can be read on its own, as the
 // log of dots does, without reading the whole record.
 const (

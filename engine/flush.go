@@ -9,7 +9,7 @@ import (
 // it arrives. The tick is fsynced before it ends, whatever the durability: what a flush dropped leaves no trace in the
 // rows that others are sent, so a flush that is forgotten could not be told from one that never was. Rows read, scanned and counted from now on are without them; Maintain removes their bytes.
 func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	all := dropped.Covers(&r.Clock)
 	dots := []causal.Dot{dot}
 	s.noteDots(p, dots, len(s.tick.b))
@@ -17,7 +17,7 @@ func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	r.Clock.Add(dot)
 	r.Replica.Flush(dropped)
 	s.tick.durably = true
-	s.logged(r, 1)
+	s.noteLogged(r, 1)
 	s.sweep(p)
 	r.counts.clear(&s.stats)
 	if !all {
@@ -91,7 +91,7 @@ func (s *Store) Maintain(limit int) (more bool, err error) {
 		return len(s.sweeps) > 0, s.failure()
 	}
 	w := &s.sweeps[0]
-	done, err := s.sweepSome(w, s.replicas[w.partition], limit)
+	done, err := s.sweepSome(w, s.replicas.of(w.partition), limit)
 	if done { // also with an error: what cannot be read cannot be removed
 		s.sweeps = append(s.sweeps[:0], s.sweeps[1:]...)
 		s.measure()
@@ -135,7 +135,7 @@ func (s *Store) sweepSome(w *sweep, r *replica, limit int) (done bool, err error
 
 // strip stores a row without what a flush dropped, or removes it.
 func (s *Store) strip(r *replica, p ring.Partition, name []byte) {
-	rec, err := s.find(r, hashOf(name), name)
+	rec, err := s.find(r, name)
 	if err != nil || !rec.present() {
 		return
 	}

@@ -62,10 +62,11 @@ func (s *Store) Log(p ring.Partition, lacks *causal.Clock, limit int, fn func(Lo
 	if err := s.push(); err != nil {
 		return err
 	}
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		return nil
 	}
+	s.indexDots()
 	if lacks == nil {
 		lacks = &causal.Clock{}
 	}

@@ -38,6 +38,9 @@ func (o *Options) defaults() {
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = 32 << 20
 	}
+	if o.scanAtMost == 0 {
+		o.scanAtMost = scanAtMost
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,8 +1,17 @@
 package engine
 
 // Reclaiming copies the live records of one slab after the other to the slab being filled and gives the old ones up:
-// always when more than half of what the slabs hold is garbage, and when memory is over its budget. In the second case
-// a row that is in Pebble as it is, and was not used since the hand last passed, is not copied: it leaves memory.
+// when too much of what the slabs hold is garbage, and when memory is over its budget. In the second case a row that
+// is in Pebble as it is, and was not used since the hand last passed, is not copied: it leaves memory.
+//
+// How much is too much follows from what memory costs. While half of the budget is free, the slabs may hold four times
+// what is live: a slab has then lost nearly all of its rows when its turn comes, or all of them, and copying costs next
+// to nothing. Above that they may hold twice what is live. So the slabs hold at most
+//
+//	max(reclaimFloor, min(4 * live, half of the budget), 2 * live)
+//
+// and what one tick adds, since reclaiming goes on at the pace of writing; rows that were never written again hold no
+// garbage at all.
 
 const (
 	reclaimPerWork = 3 // records looked at per row written
@@ -24,6 +33,18 @@ func (s *Store) reclaim(limit int) {
 	}
 }
 
+// wasteful reports whether so much of the slabs is garbage that it must go.
+func (s *Store) wasteful() bool {
+	m := &s.mem
+	if m.held < reclaimFloor {
+		return false
+	}
+	if s.memoryUsed() < s.opt.MemoryBytes/2 {
+		return m.live <= m.held/4
+	}
+	return m.live <= m.held/2
+}
+
 // pickSlab chooses the next slab to empty: the next of the clock over budget, else the one with the most garbage.
 func (s *Store) pickSlab() bool {
 	m := &s.mem
@@ -40,7 +61,7 @@ func (s *Store) pickSlab() bool {
 		}
 		return false
 	}
-	if m.held < reclaimFloor || m.live > m.held/2 {
+	if !s.wasteful() {
 		return false
 	}
 	best, most := uint32(0), slabBytes/4
@@ -72,9 +93,12 @@ func (s *Store) emptySlab(limit int) int {
 }
 
 func (s *Store) moveRecord(rec record, id, off uint32) {
+	if rec.has(flagGarbage) { // seen without a look at its table, which would be a cache miss
+		return
+	}
 	name := rec.name()
 	hash := hashOf(name)
-	r := s.replicas[partitionOf(name)]
+	r := s.replicas.of(partitionOf(name))
 	if r == nil {
 		return
 	}
@@ -91,6 +115,7 @@ func (s *Store) moveRecord(rec record, id, off uint32) {
 			s.barren = 0
 		}
 		r.rows.remove(i)
+		s.last.known = false
 		s.mem.unlive(id, len(rec))
 		return
 	}

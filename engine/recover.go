@@ -172,12 +172,12 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 			}
 			continue
 		}
-		r := s.replicas[e.p]
+		r := s.replicas.of(e.p)
 		if r == nil {
 			return fmt.Errorf("%w: entry of a replica that was not created", ErrUnreadable)
 		}
 		for _, d := range e.dots {
-			r.dots.add(d, seg.num, uint32(off))
+			s.logDot(e.p, d, seg.num, uint32(off))
 		}
 		if apply {
 			if err := s.replayEntry(r, e); err != nil {
@@ -193,10 +193,10 @@ func (s *Store) replayReplica(e *entry) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnreadable, err)
 	}
-	r := s.replicas[e.p]
+	r := s.replicas.of(e.p)
 	if r == nil {
 		r = &replica{}
-		s.replicas[e.p] = r
+		s.replicas.set(e.p, r)
 	}
 	r.Replica = in.Replica
 	r.changed = true
@@ -219,7 +219,7 @@ func (s *Store) replayEntry(r *replica, e *entry) error {
 			}
 			flags = plainFlag(c)
 		}
-		s.write(r, e.p, hashOf(e.name), e.name, e.block, flags)
+		s.write(r, e.p, e.name, e.block, flags)
 	case entryFlush, entryAdopt:
 		c, err := causal.DecodeClock(e.block)
 		if err != nil {

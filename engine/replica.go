@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 
 	"shoal/causal"
@@ -12,20 +13,47 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
+// replicas are indexed by partition, which are few and dense: every operation looks one up. nil: none here.
+type replicas []*replica
+
+func (x replicas) of(p ring.Partition) *replica {
+	if int(p) < len(x) {
+		return x[p]
+	}
+	return nil
+}
+
+func (x *replicas) set(p ring.Partition, r *replica) {
+	if n := int(p) + 1 - len(*x); n > 0 {
+		*x = append(*x, make(replicas, n)...)
+	}
+	(*x)[p] = r
+}
+
+// all walks those that are here, by partition.
+func (x replicas) all() iter.Seq2[ring.Partition, *replica] {
+	return func(yield func(ring.Partition, *replica) bool) {
+		for p, r := range x {
+			if r != nil && !yield(ring.Partition(p), r) {
+				return
+			}
+		}
+	}
+}
+
 // Partitions returns those that have a replica here, in order.
 func (s *Store) Partitions() []ring.Partition {
-	ps := make([]ring.Partition, 0, len(s.replicas))
-	for p := range s.replicas {
+	var ps []ring.Partition
+	for p := range s.replicas.all() {
 		ps = append(ps, p)
 	}
-	slices.Sort(ps)
 	return ps
 }
 
 // Replica returns the live causal state of a partition, nil when there is no replica of it here. The single caller may
 // issue dots from it (Next); its clock is changed by Put, Mark, Flush and AdoptClock alone, so that it is stored.
 func (s *Store) Replica(p ring.Partition) *causal.Replica {
-	if r := s.replicas[p]; r != nil {
+	if r := s.replicas.of(p); r != nil {
 		return &r.Replica
 	}
 	return nil
@@ -34,14 +62,14 @@ func (s *Store) Replica(p ring.Partition) *causal.Replica {
 // Create makes empty replicas with a fresh actor. Durable before return; the tick so far is ended with it.
 func (s *Store) Create(ps ...ring.Partition) error {
 	for i, p := range ps {
-		if s.replicas[p] != nil || slices.Contains(ps[:i], p) {
+		if s.replicas.of(p) != nil || slices.Contains(ps[:i], p) {
 			return fmt.Errorf("engine: partition %d has a replica here already", p)
 		}
 	}
 	life := s.newActor(s.knownActor)
 	for _, p := range ps {
 		r := &replica{Replica: causal.Replica{Life: life}}
-		s.replicas[p] = r
+		s.replicas.set(p, r)
 		s.begun(p, r)
 	}
 	return s.endDurably()
@@ -50,7 +78,7 @@ func (s *Store) Create(ps ...ring.Partition) error {
 // Renew begins a new life of a replica, as it must after an unreadable row: the clock covers dots whose effect may be
 // lost, so no further dot may be issued by that life. Durable before return; the tick so far is ended with it.
 func (s *Store) Renew(p ring.Partition) error {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		return fmt.Errorf("engine: partition %d has no replica here", p)
 	}
@@ -62,16 +90,16 @@ func (s *Store) Renew(p ring.Partition) error {
 // AdoptClock takes over another replica's clock at the end of a pull, in the current tick. The caller answers for
 // having stored everything that the clock covers.
 func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	r.Clock.Union(c)
 	s.tick.b = appendBlocked(s.tick.b, entryAdopt, p, nil, c.Append(nil))
-	s.logged(r, 0)
+	s.noteLogged(r, 0)
 }
 
 // begun logs a replica that was created or renewed.
 func (s *Store) begun(p ring.Partition, r *replica) {
 	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica))
-	s.logged(r, 0)
+	s.noteLogged(r, 0)
 }
 
 func appendBlock(b, block []byte) []byte {
@@ -146,7 +174,7 @@ func (s *Store) loadReplica(it *pebble.Iterator) error {
 	if err != nil {
 		return fmt.Errorf("engine: %w: snapshot %x: %w", ErrUnreadable, name, err)
 	}
-	s.replicas[ring.Partition(binary.BigEndian.Uint16(name[1:]))] = r
+	s.replicas.set(partitionOf(name), r)
 	return nil
 }
 

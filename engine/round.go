@@ -79,7 +79,7 @@ func (s *Store) newRound(through uint32) *round {
 	}
 	r.states = append(r.states, markRow(through, r.mark))
 	for _, p := range s.Partitions() {
-		if rep := s.replicas[p]; rep.changed {
+		if rep := s.replicas.of(p); rep.changed {
 			r.states = append(r.states, snapshotRow(p, rep))
 			rep.changed = false
 		}
@@ -103,7 +103,7 @@ func (s *Store) gather(r *round, limit int) (done bool) {
 }
 
 func (s *Store) gatherRow(r *round, segment uint32, id rowID) {
-	rep := s.replicas[id.p]
+	rep := s.replicas.of(id.p)
 	t := &rep.rows
 	if t.n == 0 {
 		return
@@ -129,7 +129,7 @@ func (s *Store) background(work int) {
 		s.advance(gatherPerWork*work + gatherLeast)
 	}
 	if len(s.forgetting) > 0 {
-		s.replicas[s.forgetting[0]].dots.forget(s.spilled)
+		s.replicas.of(s.forgetting[0]).dots.forget(s.spilled)
 		s.forgetting = s.forgetting[1:]
 	}
 	s.reclaim(reclaimPerWork * work)
@@ -161,6 +161,7 @@ func (s *Store) finish() {
 	s.wal.spilling.Store(false)
 	s.wal.recycle(r.through)
 	s.wal.spares.wake()
+	s.indexDots() // those of the segments given back among them
 	s.forgetting = s.Partitions()
 	s.barren = 0
 	s.stats.spills.Add(1)

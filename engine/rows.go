@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
+	"slices"
 
 	"shoal/causal"
 	"shoal/ring"
@@ -29,12 +32,12 @@ func (s *Store) Touch(refs []Ref) {
 		s.scratch.name = appendRow(s.scratch.name[:0], refs[i].Partition, refs[i].Slot, refs[i].Key)
 		hash := hashOf(s.scratch.name)
 		h = append(h, hash)
-		if r := s.replicas[refs[i].Partition]; r != nil && r.rows.n > 0 {
+		if r := s.replicas.of(refs[i].Partition); r != nil && r.rows.n > 0 {
 			sink += r.rows.cells[hash>>r.rows.shift].off
 		}
 	}
 	for i := range refs {
-		r := s.replicas[refs[i].Partition]
+		r := s.replicas.of(refs[i].Partition)
 		if r == nil || r.rows.n == 0 {
 			continue
 		}
@@ -54,14 +57,14 @@ func (s *Store) Touch(refs []Ref) {
 
 // Row returns the container of a key as it counts, without what a flush dropped, and with the Puts of the current
 // tick. The zero container means that nothing is known of the key. The error wraps ErrUnreadable when the stored bytes
-// fail their checksum. The returned memory is immutable and not reused.
+// fail their checksum. The returned memory is immutable, and not reused before Recycle.
 func (s *Store) Row(p ring.Partition, slot ring.Slot, key []byte) (causal.Container, error) {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		return causal.Container{}, nil
 	}
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
-	rec, err := s.find(r, hashOf(s.scratch.name), s.scratch.name)
+	rec, err := s.find(r, s.scratch.name)
 	if err == nil && rec.present() {
 		var c causal.Container
 		if c, err = s.arena.Decode(rec.container()); err == nil {
@@ -86,12 +89,34 @@ func (s *Store) Get(refs []Ref, out []Row) {
 	}
 }
 
+// lastFound remembers where the row of the last look-up is: what was read is mostly written next. It is forgotten when
+// any table changes, but not when a record moves, because then its cell stays where it is.
+type lastFound struct {
+	known bool
+	name  []byte
+	hash  uint32
+	cell  int // -1: its table does not have it
+}
+
+// look returns the hash of a name and the index of its cell, -1 when the row is not in memory.
+func (s *Store) look(r *replica, name []byte) (hash uint32, cell int) {
+	l := &s.last
+	if l.known && bytes.Equal(l.name, name) {
+		return l.hash, l.cell
+	}
+	hash = hashOf(name)
+	cell = r.rows.find(&s.mem, hash, name)
+	*l = lastFound{true, append(l.name[:0], name...), hash, cell}
+	return hash, cell
+}
+
 // present reports whether there is a row; a nil record is none.
 func (r record) present() bool { return r != nil && binary.LittleEndian.Uint32(r[4:]) > 0 }
 
 // find returns the record of a row, from memory or from Pebble, which then enters memory. nil: nothing is known.
-func (s *Store) find(r *replica, hash uint32, name []byte) (record, error) {
-	if i := r.rows.find(&s.mem, hash, name); i >= 0 {
+func (s *Store) find(r *replica, name []byte) (record, error) {
+	hash, i := s.look(r, name)
+	if i >= 0 {
 		rec := s.mem.at(r.rows.cells[i].slab, r.rows.cells[i].off)
 		rec.use()
 		return rec, nil
@@ -149,6 +174,7 @@ func (s *Store) admit(r *replica, hash uint32, name, value []byte, flags byte) r
 
 // insert adds a cell and keeps account of the tables' size.
 func (s *Store) insert(t *table, c cell) {
+	s.last.known = false
 	before := len(t.cells)
 	t.insert(c)
 	s.cellBytes += int64(len(t.cells)-before) * cellSize
@@ -156,10 +182,10 @@ func (s *Store) insert(t *table, c cell) {
 
 // write puts a row of the current tick into memory, in the place of the old record if there is one. The value may be
 // empty.
-func (s *Store) write(r *replica, p ring.Partition, hash uint32, name, value []byte, flags byte) {
+func (s *Store) write(r *replica, p ring.Partition, name, value []byte, flags byte) {
 	seg := s.segment
+	hash, i := s.look(r, name)
 	id, off := s.mem.add(name, value, seg, flags|flagUsed)
-	i := r.rows.find(&s.mem, hash, name)
 	if i < 0 {
 		s.insert(&r.rows, cell{hash, id, off})
 	} else {
@@ -180,15 +206,15 @@ func (s *Store) write(r *replica, p ring.Partition, hash uint32, name, value []b
 // a dot that its clock has or dots adds. Nothing of the arguments is kept.
 func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Container, dots []causal.Dot) {
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	s.put(r, p, s.scratch.name, row, dots)
+	s.noteOwn(r, dots)
 	r.Replica.Mark(dots)
-	s.logged(r, len(dots))
+	s.noteLogged(r, len(dots))
 }
 
 func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) {
-	hash := hashOf(name)
-	old, err := s.find(r, hash, name)
+	old, err := s.find(r, name)
 	if err != nil { // unreadable: replaced now, and its part in the counters is unknown
 		s.log.Error("replacing an unreadable row", "partition", p, "error", err)
 		old = nil
@@ -201,7 +227,7 @@ func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Contai
 	value := s.logPut(p, name, row, dots)
 	r.counts.add(summarize(r.View(row)), &s.stats)
 	s.resize(r, len(name), was, len(value))
-	s.write(r, p, hash, name, value, plainFlag(row))
+	s.write(r, p, name, value, plainFlag(row))
 	s.stats.tickRows.Add(1)
 	s.tick.work++
 }
@@ -209,19 +235,30 @@ func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Contai
 // logPut appends the put to the tick and returns the sealed value, which lies in the tick.
 func (s *Store) logPut(p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) []byte {
 	at := len(s.tick.b)
-	b := appendNamed(s.tick.b, entryPut, name, dots)
-	head := len(b)
-	const room = binary.MaxVarintLen32
-	b = append(b, make([]byte, room+sealSize)...) // the length goes before the value when it is known
-	b = row.Append(b)
-	value := b[head+room:]
+	most := row.Size() + sealSize
+	width := uvarintSize(uint64(most)) // of the length, which stands before the value and is known after it
+	b := slices.Grow(s.tick.b, entryHeader+2*binary.MaxVarintLen64+len(name)+len(dots)*(8+binary.MaxVarintLen64)+width+most)
+	b = appendNamed(b, entryPut, name, dots)
+	head := len(b) + width
+	b = row.Append(b[:head+sealSize])
+	value := b[head:]
 	seal(name, value)
-	n := binary.PutUvarint(b[head:head+room], uint64(len(value)))
-	copy(b[head+n:], value)
-	b = b[:len(b)-room+n]
+	putUvarint(b[head-width:head], uint64(len(value)))
 	s.tick.b = b
 	s.noteDots(p, dots, at)
-	return b[head+n:]
+	return value
+}
+
+func uvarintSize(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
+
+// putUvarint fills all of b with x, which must fit, as an unsigned varint. It may be longer than it need be.
+func putUvarint(b []byte, x uint64) {
+	last := len(b) - 1
+	for i := range last {
+		b[i] = byte(x) | 0x80
+		x >>= 7
+	}
+	b[last] = byte(x)
 }
 
 func (s *Store) noteDots(p ring.Partition, dots []causal.Dot, at int) {
@@ -233,7 +270,7 @@ func (s *Store) noteDots(p ring.Partition, dots []causal.Dot, at int) {
 // remove deletes a row in the current tick.
 func (s *Store) remove(r *replica, p ring.Partition, name []byte, was int) {
 	s.tick.b = append(appendNamed(s.tick.b, entryPut, name, nil), 0)
-	s.write(r, p, hashOf(name), name, nil, 0)
+	s.write(r, p, name, nil, 0)
 	s.resize(r, len(name), was, 0)
 	s.tick.work++
 }
@@ -257,15 +294,16 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 	if len(dots) == 0 {
 		return
 	}
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	s.noteDots(p, dots, len(s.tick.b))
 	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)
+	s.noteOwn(r, dots)
 	r.Replica.Mark(dots)
-	s.logged(r, len(dots))
+	s.noteLogged(r, len(dots))
 }
 
-func (s *Store) logged(r *replica, n int) {
+func (s *Store) noteLogged(r *replica, n int) {
 	r.changed = true
 	s.stats.tickDots.Add(int64(n))
 	s.tick.work += n

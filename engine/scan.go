@@ -28,7 +28,7 @@ func (s *Store) ScanSlot(p ring.Partition, slot ring.Slot, fn func(Row) bool) er
 }
 
 func (s *Store) scan(p ring.Partition, from, to []byte, fn func(Row) bool) error {
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		return nil
 	}
@@ -175,12 +175,12 @@ func decodeRow(name, value []byte, err error) Row {
 	return row
 }
 
-// loadRows counts every row at Open, which also verifies every checksum, takes as many into memory as the budget
+// loadRows counts every row at Open if there are no counters to be had, which also verifies every checksum, takes as many into memory as the budget
 // allows, and finds rows that a flush left behind.
 func (s *Store) loadRows() error {
 	s.complete = true
 	for _, p := range s.Partitions() {
-		err := s.loadPartition(p, s.replicas[p])
+		err := s.loadPartition(p, s.replicas.of(p))
 		if errors.Is(err, ErrUnreadable) {
 			s.complete = false
 			s.log.Error("blocks of rows are unreadable; the counters are too low", "partition", p, "error", err)
@@ -247,7 +247,8 @@ func (s *Store) measure() {
 
 // Empty reports whether the store holds no row and no log entry at all.
 func (s *Store) Empty() bool {
-	for _, r := range s.replicas {
+	s.indexDots()
+	for _, r := range s.replicas.all() {
 		if r.rows.n > 0 || len(r.dots) > 0 {
 			return false
 		}

@@ -15,9 +15,10 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+var formatSum = crc32.Checksum([]byte{sealFormat}, castagnoli)
+
 func sum(name, payload []byte) uint32 {
-	c := crc32.Update(0, castagnoli, []byte{sealFormat})
-	c = crc32.Update(c, castagnoli, name)
+	c := crc32.Update(formatSum, castagnoli, name)
 	return crc32.Update(c, castagnoli, payload)
 }
 

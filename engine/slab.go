@@ -18,8 +18,9 @@ const (
 
 // Flags of a record.
 const (
-	flagUsed  = 1 << iota // read or written since the clock hand passed
-	flagPlain             // one value that does not expire: counted without decoding
+	flagUsed    = 1 << iota // read or written since the clock hand passed
+	flagPlain               // one value that does not expire: counted without decoding
+	flagGarbage             // no table points to it
 )
 
 type record []byte
@@ -82,13 +83,12 @@ func (m *slabs) add(name, value []byte, segment uint32, flags byte) (id, off uin
 	size := recordHeader + len(name) + len(value)
 	id, at := m.room(size)
 	s := &m.all[id]
-	b := s.buf
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(name)))
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(value)))
-	b = binary.LittleEndian.AppendUint32(b, segment)
-	b = append(b, flags, 0, 0, 0)
-	b = append(b, name...)
-	s.buf = append(b, value...)
+	s.buf = s.buf[:at+size]
+	b := s.buf[at:]
+	binary.LittleEndian.PutUint64(b, uint64(len(name))|uint64(len(value))<<32)
+	binary.LittleEndian.PutUint64(b[8:], uint64(segment)|uint64(flags)<<32)
+	copy(b[recordHeader:], name)
+	copy(b[recordHeader+len(name):], value)
 	s.live += size
 	m.live += int64(size)
 	return id, uint32(at)
@@ -122,7 +122,9 @@ func (m *slabs) make(size int) uint32 {
 
 // release turns a record into garbage.
 func (m *slabs) release(id, off uint32) {
-	m.unlive(id, len(m.at(id, off)))
+	rec := m.at(id, off)
+	rec[12] |= flagGarbage
+	m.unlive(id, len(rec))
 	if m.all[id].live == 0 && id != m.head && id != m.emptying {
 		m.drop(id)
 	}

@@ -235,7 +235,7 @@ func closeSpilled(s *Store) error {
 	s.spiller.close()
 	err = errors.Join(err, s.Sync())
 	s.round, s.handed = nil, false
-	for _, r := range s.replicas {
+	for _, r := range s.replicas.all() {
 		r.changed = true
 	}
 	r := s.newRound(s.segment)

@@ -29,10 +29,11 @@ type Store struct {
 	spiller   *spiller
 	log       *slog.Logger
 	run       run
+	afterStop bool // the last run stopped cleanly
 	closed    bool
 	failed    atomic.Pointer[error] // set once; nothing is written afterwards
 
-	replicas map[ring.Partition]*replica
+	replicas replicas
 	born     []causal.Actor // actors issued in this run, so that none is issued twice
 
 	mem       slabs
@@ -42,6 +43,7 @@ type Store struct {
 	arena     causal.Arena
 
 	tick       tick
+	logged     loggedDots
 	segment    uint32      // of the log that the tick goes to
 	dirty      []dirtyRows // per live segment
 	spilled    uint32      // segments up to it are in Pebble
@@ -50,6 +52,7 @@ type Store struct {
 	forgetting []ring.Partition
 
 	sweeps  []sweep
+	last    lastFound
 	scratch scratch
 	sink    uint32
 	stats   counters
@@ -72,10 +75,9 @@ type replica struct {
 func Open(o Options) (*Store, error) {
 	o.defaults()
 	s := &Store{
-		opt:      o,
-		log:      o.Log,
-		dir:      o.FS.PathJoin(o.Dir, "rows"),
-		replicas: map[ring.Partition]*replica{},
+		opt: o,
+		log: o.Log,
+		dir: o.FS.PathJoin(o.Dir, "rows"),
 	}
 	s.fs = &checkFS{FS: o.FS, fail: s.fatal}
 	s.wal = newSeglog(s.fs, o.FS.PathJoin(o.Dir, "log"), &s.opt, s.fatal)
@@ -139,6 +141,9 @@ func (s *Store) recover() error {
 	if err := s.settleRun(); err != nil {
 		return err
 	}
+	if s.afterStop && s.takeCounts() {
+		return nil
+	}
 	return s.loadRows()
 }
 
@@ -171,6 +176,7 @@ func (s *Store) beginRun() error {
 			last = run{deferred: true, tailLost: true}
 		}
 	}
+	s.afterStop = found && last.clean
 	s.run = last.next(s.opt.MachineBoot, s.opt.Durability != Always)
 	s.run.incarnation = s.newActor(func(a causal.Actor) bool { return a == last.incarnation })
 	return writeRun(s.fs, s.opt.Dir, s.run)
@@ -182,7 +188,7 @@ func (s *Store) settleRun() error {
 	if s.knownActor(s.run.incarnation) {
 		s.run.incarnation = s.newActor(s.knownActor)
 	}
-	for _, r := range s.replicas {
+	for _, r := range s.replicas.all() {
 		r.Life, r.Seq = s.run.incarnation, 0
 	}
 	return writeRun(s.fs, s.opt.Dir, s.run)
@@ -200,7 +206,7 @@ func (s *Store) newActor(taken func(causal.Actor) bool) causal.Actor {
 }
 
 func (s *Store) knownActor(a causal.Actor) bool {
-	for _, r := range s.replicas {
+	for _, r := range s.replicas.all() {
 		if r.Clock.Max(a) > 0 || r.Flushed.Max(a) > 0 {
 			return true
 		}
@@ -228,6 +234,9 @@ func (s *Store) Close() error {
 func (s *Store) releaseRun(clean bool) error {
 	err := s.closeDB()
 	if clean && err == nil && s.failed.Load() == nil {
+		if cerr := s.saveCounts(); cerr != nil {
+			s.log.Warn("the counters are not kept: the next start counts the rows", "error", cerr)
+		}
 		s.run.clean = true
 		err = writeRun(s.fs, s.opt.Dir, s.run)
 	}

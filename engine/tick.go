@@ -20,6 +20,7 @@ type tick struct {
 	dots    []tickDot
 	pushed  bool // a part is in the log
 	durably bool // it must be on the disk before it ends, whatever the durability
+	own     bool // it holds a dot issued here
 	work    int  // rows and dots: what background work is paced by
 }
 
@@ -40,7 +41,7 @@ func (t *tick) reset() {
 }
 
 // EndTick writes what came since the last one. When it returns nil the bytes are with the operating system, and on
-// the disk when the durability is Always. After an error nothing of the tick may be acknowledged. An error that wraps
+// the disk when the durability is Always, or One and a dot of the tick was issued here. After an error nothing of the tick may be acknowledged. An error that wraps
 // ErrFull keeps the tick: what was put stays readable here, and a later EndTick tries again to write it, together
 // with what came since. After any other error the store is done.
 func (s *Store) EndTick() error {
@@ -52,7 +53,7 @@ func (s *Store) EndTick() error {
 		return nil
 	}
 	err := s.push()
-	if err == nil && (s.opt.Durability == Always || s.tick.durably) {
+	if err == nil && s.syncsNow() {
 		err = s.wal.sync()
 	}
 	if err == nil {
@@ -61,7 +62,7 @@ func (s *Store) EndTick() error {
 	if err != nil {
 		return fmt.Errorf("engine: end of tick: %w", err)
 	}
-	s.tick.pushed, s.tick.durably = false, false
+	s.tick.pushed, s.tick.durably, s.tick.own = false, false, false
 	s.stats.ticks.Add(1)
 	s.turn()
 	s.background(s.tick.work)
@@ -87,7 +88,7 @@ func (s *Store) push() error {
 	num := s.wal.current().num
 	for i := range s.tick.dots {
 		d := &s.tick.dots[i]
-		s.replicas[d.p].dots.add(d.dot, num, uint32(at)+d.off)
+		s.logDot(d.p, d.dot, num, uint32(at)+d.off)
 	}
 	s.tick.reset()
 	s.tick.pushed = true

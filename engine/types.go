@@ -20,6 +20,7 @@ const (
 	EverySec Durability = iota // fsync when Sync is called, by the node each second
 	Always                     // fsync before EndTick returns
 	No                         // as EverySec, but nobody calls Sync on a timer
+	One                        // fsync before EndTick returns when the tick holds a dot issued here, else as EverySec
 )
 
 // ErrUnreadable is wrapped by every answer about bytes that are there but fail their checksum or do not decode.
@@ -46,6 +47,8 @@ type Options struct {
 	// another goroutine and must not wait.
 	Keep func(ring.Partition, causal.Dot) bool
 
+	scanAtMost int64 // 0: the constant; below 0: none
+
 	OnFatal func(error) // a failed fsync or log write: the process must stop; nil: log, then panic
 }
 
@@ -53,7 +56,7 @@ type Options struct {
 type Ref = wire.Ref
 
 // Row is a row as it counts (causal.Replica.View). Err wraps ErrUnreadable when its bytes failed their check; the
-// container is then zero. Its memory is immutable and not reused.
+// container is then zero. Its memory is immutable; that of the containers of Get is taken back by Recycle.
 type Row struct {
 	Slot      ring.Slot
 	Key       []byte
