@@ -57,7 +57,7 @@ func TestRowsOfATickAreReadWithoutAllocations(t *testing.T) {
 	for i := range keys {
 		key := fmt.Sprint("key", i)
 		set(t, s, 0, key, "v", 0)
-		refs = append(refs, Ref{0, slotOf(key), []byte(key)})
+		refs = append(refs, Ref{Partition: 0, Slot: slotOf(key), Key: []byte(key)})
 	}
 	must(t, s.EndTick())
 	out := make([]Row, keys)

@@ -17,7 +17,7 @@ import (
 // scratch is memory that is used again and again by the single caller.
 type scratch struct {
 	name, value []byte
-	hashes      []uint32
+	touches     []touch
 	arena       causal.Arena // for containers that nobody keeps
 	entry       entry
 	entryBytes  []byte
@@ -25,34 +25,46 @@ type scratch struct {
 
 // Touch brings the rows of a vector towards the processor, all at once: their cache misses overlap. Call it before
 // Row or Put of many keys. It answers nothing and may be left out.
+//
+// Three passes, because a wait for memory only overlaps with the next one if little is computed between them: where
+// each row's cell is, then the cells, then the rows.
 func (s *Store) Touch(refs []Ref) {
-	h := s.scratch.hashes[:0]
-	var sink uint32
-	for i := range refs {
-		s.scratch.name = appendRow(s.scratch.name[:0], refs[i].Partition, refs[i].Slot, refs[i].Key)
-		hash := hashOf(s.scratch.name)
-		h = append(h, hash)
-		if r := s.replicas.of(refs[i].Partition); r != nil && r.rows.n > 0 {
-			sink += r.rows.cells[hash>>r.rows.shift].off
-		}
-	}
+	list := s.scratch.touches[:0]
 	for i := range refs {
 		r := s.replicas.of(refs[i].Partition)
 		if r == nil || r.rows.n == 0 {
 			continue
 		}
-		mask := len(r.rows.cells) - 1
-		at := int(h[i] >> r.rows.shift)
-		for range 4 { // nearly all rows are this near
-			if c := r.rows.cells[at&mask]; c.hash == h[i] && c.slab != 0 {
-				sink += uint32(s.mem.all[c.slab].buf[c.off])
-				break
+		s.scratch.name = appendRow(s.scratch.name[:0], refs[i].Partition, refs[i].Slot, refs[i].Key)
+		hash := hashOf(s.scratch.name)
+		list = append(list, touch{r.rows.cells, int(hash >> r.rows.shift), hash})
+	}
+	var sink uint32
+	for i := range list {
+		sink += list[i].cells[list[i].at].slab
+	}
+	for i := range list {
+		t := &list[i]
+		for j := range 4 { // nearly all rows are this near
+			c := t.cells[(t.at+j)&(len(t.cells)-1)]
+			if c.hash != t.hash || c.slab == 0 {
+				continue
 			}
-			at++
+			b := s.mem.all[c.slab].buf[c.off:]
+			sink += uint32(b[0]) + uint32(b[min(64, len(b)-1)]) + uint32(b[min(128, len(b)-1)]) // lines of the cache
+			break
 		}
 	}
-	s.scratch.hashes = h
+	clear(list)
+	s.scratch.touches = list
 	s.sink = sink
+}
+
+// touch is where a row's cell may be.
+type touch struct {
+	cells []cell
+	at    int
+	hash  uint32
 }
 
 // Row returns the container of a key as it counts, without what a flush dropped, and with the Puts of the current

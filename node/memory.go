@@ -34,6 +34,11 @@ func (m *memory) release(retained bool) {
 		*m = memory{}
 		return
 	}
+	if poison {
+		for i := range m.chunk {
+			m.chunk[i] = 0xdb
+		}
+	}
 	m.chunk = m.chunk[:0]
 	m.decoder.Reset()
 }

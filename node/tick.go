@@ -54,6 +54,7 @@ func (n *Node) endTick() {
 		n.mu.vectors.put(d.Token, d.Index, &d.Result)
 	}
 	n.mu.memory.release(n.mu.coord.Retains())
+	n.store.Recycle()
 	n.mu.coord.Reset()
 	n.mu.puller.Reset()
 	clear(n.mu.outbox)

@@ -1,0 +1,5 @@
+//go:build !poison
+
+package node
+
+const poison = false
