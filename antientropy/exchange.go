@@ -76,7 +76,10 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 		return
 	}
 	all := m.take(rep, it)
-	e.due = now + m.cfg.Every
+	if e.quiet = min(e.quiet+1, quietMost); len(it.Entries) > 0 || !it.Has(wire.FlagComplete) {
+		e.quiet = 0
+	}
+	e.due = now + m.cfg.Every<<e.quiet
 	if !it.Has(wire.FlagComplete) || !all {
 		if all && len(it.Entries) > 0 { // there is more; otherwise damaged rows are in the way, there or here
 			e.due = now

@@ -26,7 +26,7 @@ type Store interface {
 // Config is in milliseconds, bytes and counts.
 type Config struct {
 	Self       ring.NodeID
-	Every      int64 // pull from each other owner of each partition this often
+	Every      int64 // pull from each other owner of each partition this often; while that brings nothing, ever less: see quietMost
 	Retry      int64 // ask again when an answer did not come
 	W          int   // the write quorum: whole means to have pulled from N-W+1 others that are
 	MaxEntries int   // log entries in one answer
@@ -53,7 +53,12 @@ type pull struct {
 	pulled    bool // since the replica's life began
 	sound     bool // and the peer's replica was whole then
 	current   bool // pulled since the connection to the peer came up
+	quiet     uint // pulls since the last one that brought something, at most quietMost
 }
+
+// quietMost bounds how rare pulls become that bring nothing. What a connection loses it loses by its end, and then a
+// pull is due at once, so that the rare ones only find what was not sent for want of room.
+const quietMost = 3
 
 // Puller pulls for one node. It is not safe for concurrent use.
 type Puller struct {
@@ -174,7 +179,7 @@ func (m *Puller) Up(now int64, peer ring.NodeID) {
 	m.up[peer] = true
 	m.each(peer, func(e *pull) {
 		m.close(e)
-		e.due, e.current = now, false
+		e.due, e.current, e.quiet = now, false, 0
 	})
 }
 

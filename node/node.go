@@ -39,12 +39,14 @@ type Node struct {
 	wg     sync.WaitGroup
 	ready  chan struct{} // closed when the node has a map
 	failed chan error    // receives why the node cannot go on
+	hurry  chan struct{} // holds a token when slow timers are to become fast ones
 
 	shown atomic.Pointer[ring.Map] // the map as others are told it, with the addresses that gossip knows
 
 	mu struct { // held for the execution of a tick, never across a wait for anything but the disk
 		sync.Mutex
 		ticking  bool // somebody will end the tick
+		idle     bool // the timers are slow
 		closed   bool
 		ring     *ring.Map
 		coord    *coord.Machine
@@ -71,7 +73,7 @@ func Start(opts Options, world World) (*Node, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{opts: opts, world: world, log: opts.Log.With("node", opts.Name), ready: make(chan struct{}), failed: make(chan error, 1)}
+	n := &Node{opts: opts, world: world, log: opts.Log.With("node", opts.Name), ready: make(chan struct{}), failed: make(chan error, 1), hurry: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.start(); err != nil {
 		_ = n.Close(context.Background())
@@ -185,41 +187,57 @@ func (n *Node) fail(err error) {
 func (n *Node) timers() {
 	t := time.NewTimer(tickEvery)
 	defer t.Stop()
+	busy := n.now()
 	for {
 		select {
 		case <-n.ctx.Done():
 			return
 		case <-t.C:
+		case <-n.hurry:
 		}
 		next := tickEvery
 		n.tick(func(now int64) {
-			if n.mu.coord.Pending() > 0 {
-				next = hurriedEvery
+			switch more := n.maintain(); {
+			case n.mu.coord.Pending() > 0:
+				next, busy = hurriedEvery, now
+			case more || !n.settled():
+				busy = now
+			case now-busy > idleAfter.Milliseconds():
+				next = idleEvery
 			}
+			n.mu.idle = next == idleEvery
 			n.mu.coord.Tick(now)
 			n.mu.puller.Tick(now)
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
-			n.maintain()
 		})
 		n.redial()
 		t.Reset(next)
 	}
 }
 
-// maintain does the engine's background work in small pieces, and notes when a lost tail has been made good.
-func (n *Node) maintain() {
-	if _, err := n.store.Maintain(maintainRows); err != nil {
+// settled reports whether nothing is being agreed on or caught up with. The lock is held.
+func (n *Node) settled() bool {
+	whole, all := n.mu.puller.WholeCount()
+	return n.mu.ring != nil && whole == all
+}
+
+// maintain does the engine's background work in small pieces, notes when a lost tail has been made good, and reports
+// whether there is more to do.
+func (n *Node) maintain() (more bool) {
+	more, err := n.store.Maintain(maintainRows)
+	if err != nil {
 		n.log.Error("background work of the store failed", "err", err)
 	}
 	if !n.store.TailMayBeLost() || n.mu.ring == nil {
-		return
+		return more
 	}
 	if whole, all := n.mu.puller.WholeCount(); whole == all {
 		if err := n.store.TailRestored(); err != nil {
 			n.fatal(err)
 		}
 	}
+	return more
 }
 
 // syncs fsyncs what was written each second. With `no` it does so every few seconds, for what other nodes are told

@@ -68,7 +68,9 @@ const (
 	peerPortOffset = 10000 // Redis Cluster's bus port offset
 	maxPending     = 100_000
 	tickEvery      = 10 * time.Millisecond
-	hurriedEvery   = 4 * time.Millisecond // while operations wait: an owner that is late is hedged around
+	hurriedEvery   = 4 * time.Millisecond   // while operations wait: an owner that is late is hedged around
+	idleEvery      = 100 * time.Millisecond // when none has waited for idleAfter
+	idleAfter      = time.Second
 	pullEvery      = 2 * time.Second
 	pullRetry      = time.Second
 	skewBoundMs    = 500

@@ -49,6 +49,13 @@ func (n *Node) endTick() {
 		return // nothing of this tick is acknowledged; a full store keeps it, and the next tick tries again
 	}
 	n.sendFrames()
+	if n.mu.idle && n.mu.coord.Pending() > 0 {
+		n.mu.idle = false
+		select {
+		case n.hurry <- struct{}{}:
+		default:
+		}
+	}
 	for i := range n.mu.coord.Effects().Done {
 		d := &n.mu.coord.Effects().Done[i]
 		n.mu.vectors.put(d.Token, d.Index, &d.Result)
