@@ -108,6 +108,8 @@ type lastFound struct {
 	name  []byte
 	hash  uint32
 	cell  int // -1: its table does not have it
+
+	nowhere bool // nor does the sorted store
 }
 
 // look returns the hash of a name and the index of its cell, -1 when the row is not in memory.
@@ -118,7 +120,7 @@ func (s *Store) look(r *replica, name []byte) (hash uint32, cell int) {
 	}
 	hash = hashOf(name)
 	cell = r.rows.find(&s.mem, hash, name)
-	*l = lastFound{true, append(l.name[:0], name...), hash, cell}
+	*l = lastFound{true, append(l.name[:0], name...), hash, cell, false}
 	return hash, cell
 }
 
@@ -133,11 +135,12 @@ func (s *Store) find(r *replica, name []byte) (record, error) {
 		rec.use()
 		return rec, nil
 	}
-	if s.complete {
+	if s.complete || s.last.nowhere {
 		return nil, nil
 	}
 	value, err := s.load(name)
 	if value == nil || err != nil {
+		s.last.nowhere = err == nil
 		return nil, err
 	}
 	c, err := s.scratchDecode(value[sealSize:])
