@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
@@ -36,4 +37,15 @@ func machineMemory() int64 {
 		}
 	}
 	return 0
+}
+
+// limitMemory bounds the process unless GOMEMLIMIT does. Rows are most of the heap, and with the collector's default
+// (GOGC=100) a full budget of them could grow to twice its size before the next collection. The rest is for what is
+// under way, the index of the log and the sorted store's cache. Collections stay rare: the room above the rows is at
+// least half a gigabyte, and rows hold hardly any pointers.
+func limitMemory(rows int64) {
+	if os.Getenv("GOMEMLIMIT") != "" || rows <= 0 {
+		return
+	}
+	debug.SetMemoryLimit(rows + rows/4 + 768<<20)
 }

@@ -37,7 +37,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&o.N, "n", 0, "copies of each key, fixed when the cluster is founded (default 3)")
 	f.IntVar(&o.R, "r", node.DefaultR, "owners that must answer a read")
 	f.IntVar(&o.W, "w", node.DefaultW, "owners that must have a write before it is acknowledged")
-	f.StringVar(&fsync, "appendfsync", "everysec", "always | everysec | no")
+	f.StringVar(&fsync, "appendfsync", "everysec", "always | one (of the copies) | everysec | no")
 	memory := f.String("memory", "", "memory for rows, for instance 512mb or 4gb (default: a quarter of the machine's)")
 	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
@@ -66,12 +66,13 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 		}
 	}
 	var err error
-	if o.Durability, err = durability(fsync); err != nil {
-		return err
+	if o.Durability, err = engine.ParseDurability(fsync); err != nil {
+		return fmt.Errorf("--appendfsync %w", err)
 	}
 	if o.MemoryBytes, err = memoryBytes(*memory); err != nil {
 		return err
 	}
+	limitMemory(o.MemoryBytes)
 	pass, err := secretFile(password)
 	if err != nil {
 		return err
@@ -111,15 +112,6 @@ func runNode(ctx context.Context, o node.Options) error {
 	defer cancel()
 	o.Log.Info("stopping")
 	return errors.Join(failed, n.Close(drain))
-}
-
-func durability(s string) (engine.Durability, error) {
-	for _, d := range []engine.Durability{engine.Always, engine.EverySec, engine.No} {
-		if d.String() == s {
-			return d, nil
-		}
-	}
-	return 0, fmt.Errorf("--appendfsync %q: want always, everysec or no", s)
 }
 
 // secretFile reads a secret without the line end that editors add. "" names no file.
