@@ -88,14 +88,14 @@ var (
 
 var suites = []suite{
 	{"core", "100,000 keys of 128 bytes in shapes a, b and c", []stage{
-		{small, []string{reference, "redis-cluster", "shoal", "redis-always", "shoal-always"}, coreCells},
+		{small, []string{reference, "redis-cluster", "shoal", "redis-always", "shoal-always", "shoal-one"}, coreCells},
 	}},
 	{"values", "values of 1 KiB and 64 KiB", []stage{
 		{medium, []string{reference, "shoal"}, readsAndWrites(medium, "a", "b")},
 		{large, []string{reference, "shoal"}, readsAndWrites(large, "a")},
 	}},
-	{"keys", "1,000,000 keys", []stage{
-		{many, []string{reference, "shoal"}, readsAndWrites(many, "a", "b")},
+	{"keys", "1,000,000 keys, in memory and with memory for a quarter of them", []stage{
+		{many, []string{reference, "shoal", "shoal-64mb"}, readsAndWrites(many, "a", "b")},
 	}},
 	{"mix", "Zipf-distributed keys, MGET and MSET of 20, nine reads to a write", []stage{
 		{small, []string{reference, "shoal"}, mixCells},
@@ -144,7 +144,7 @@ func coreCells(system string) (cells []cell) {
 		switch system {
 		case "redis-always": // reads do not depend on fsync
 			cells = append(cells, write.by(plain))
-		case "shoal-always":
+		case "shoal-always", "shoal-one":
 			cells = append(cells, write.by(plain), write.by(clustered))
 		case "redis-cluster":
 			write.Op, write.like = setAndWait, "SET"

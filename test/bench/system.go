@@ -23,18 +23,21 @@ type system struct {
 	nodes int    // that clients talk to
 	fsync string // appendfsync
 	start func(context.Context, *launcher, system, *cluster) error
+	more  []string // arguments
 }
 
 // reference is the system that ratios are to.
 const reference = "redis"
 
 var systems = []system{
-	{reference, 1, "everysec", startRedis},
-	{"redis-always", 1, "always", startRedis},
-	{"redis-cluster", 3, "everysec", startRedisCluster},
-	{"shoal", 3, "everysec", startShoal},
-	{"shoal-always", 3, "always", startShoal},
-	{"shoal-9", 9, "everysec", startShoal},
+	{reference, 1, "everysec", startRedis, nil},
+	{"redis-always", 1, "always", startRedis, nil},
+	{"redis-cluster", 3, "everysec", startRedisCluster, nil},
+	{"shoal", 3, "everysec", startShoal, nil},
+	{"shoal-always", 3, "always", startShoal, nil},
+	{"shoal-one", 3, "one", startShoal, nil},
+	{"shoal-64mb", 3, "everysec", startShoal, []string{"--memory", "64mb"}},
+	{"shoal-9", 9, "everysec", startShoal, nil},
 }
 
 // launcher starts servers, each in a folder of its own.
@@ -185,8 +188,8 @@ func startShoal(ctx context.Context, l *launcher, s system, c *cluster) error {
 	var first int
 	for range s.nodes {
 		err := c.add(ctx, l, l.shoal, func(name, dir string, port int) []string {
-			args := []string{"serve", "--name", name, "--listen", address(port), "--peer", address(port + peerOffset),
-				"--dir", dir, "--appendfsync", s.fsync}
+			args := append([]string{"serve", "--name", name, "--listen", address(port), "--peer", address(port + peerOffset),
+				"--dir", dir, "--appendfsync", s.fsync}, s.more...)
 			if first != 0 {
 				return append(args, "--join", address(first+peerOffset))
 			}
