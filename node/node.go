@@ -45,8 +45,14 @@ type Node struct {
 
 	mu struct { // held for the execution of a tick, never across a wait for anything but the disk
 		sync.Mutex
-		ticking  bool // somebody will end the tick
-		idle     bool // the timers are slow
+		ticking bool // somebody will end the tick
+		idle    bool // the timers are slow
+
+		lazy      []lazyCopies
+		lazyTimer *time.Timer
+		lazyWaits bool // it runs
+		lazyDue   bool // this tick sends them
+
 		closed   bool
 		ring     *ring.Map
 		coord    *coord.Machine
@@ -279,6 +285,7 @@ func (n *Node) Close(ctx context.Context) error {
 	var errs []error
 	if n.server != nil {
 		errs = append(errs, n.server.Close(ctx))
+		n.sendLazily()
 	}
 	n.cancel()
 	if n.console != nil {
@@ -297,6 +304,9 @@ func (n *Node) Close(ctx context.Context) error {
 	n.wg.Wait()
 	n.mu.Lock()
 	n.mu.closed = true
+	if n.mu.lazyTimer != nil {
+		n.mu.lazyTimer.Stop()
+	}
 	n.mu.vectors.abandon()
 	n.mu.Unlock()
 	if n.store.Store != nil {

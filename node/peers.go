@@ -57,6 +57,7 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 		delete(n.mu.skew.offset, peer)
 		n.mu.coord.Down(now, peer)
 		n.mu.puller.Down(now, peer)
+		n.lazyOf(peer).take()
 		n.mu.outbox = slices.DeleteFunc(n.mu.outbox, func(o antientropy.Out) bool { return o.To == peer })
 	})
 }

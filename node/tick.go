@@ -93,16 +93,29 @@ func (n *Node) sendFrames() {
 	}
 	h := n.header()
 	for i := range boxes {
-		to := boxes[i].To
-		n.mu.frame = wire.AppendFrames(n.mu.frame, h, boxes[i].Items, frameBytes, tcp.HeaderSize, func(unit []byte) {
-			n.transport.Send(to, unit) // refused: the connection is gone, and OnDown says so
-		})
+		lazy := n.lazyOf(boxes[i].To)
+		if n.mu.lazyDue || !lazy.postpone(boxes[i].Items) {
+			n.sendItems(h, boxes[i].To, lazy.take(), boxes[i].Items)
+		}
 	}
+	if n.mu.lazyDue {
+		n.mu.lazyDue = false
+		for i := range n.mu.lazy {
+			n.sendItems(h, n.mu.lazy[i].to, n.mu.lazy[i].take(), nil)
+		}
+	}
+	n.waitLazily()
 	if cap(n.mu.frame) > 4*frameBytes {
 		n.mu.frame = nil // one large value must not be held for ever
 	}
 	clear(boxes)
 	n.mu.byPeer = boxes[:0]
+}
+
+func (n *Node) sendItems(h wire.Header, to ring.NodeID, first wire.Encoded, items []wire.Item) {
+	n.mu.frame = wire.AppendFrames(n.mu.frame, h, first, items, frameBytes, tcp.HeaderSize, func(unit []byte) {
+		n.transport.Send(to, unit) // refused: the connection is gone, and OnDown says so
+	})
 }
 
 func (n *Node) header() wire.Header {

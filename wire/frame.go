@@ -32,10 +32,17 @@ const CapPassOver uint32 = 1 << 0
 // MaxItems bounds the items of a frame: an item is at least 3 bytes on the wire and some hundred in memory.
 const MaxItems = 1 << 14
 
-// AppendFrames encodes the items in order, as few frames as maxBytes, MaxItems and their deadlines allow, and hands
-// each to emit, which must not keep it, after room bytes that emit may use for a header of its own. Only a frame of a
-// single item may be larger than maxBytes, room not counted. The scratch buffer is returned for the next call.
-func AppendFrames(scratch []byte, h Header, items []Item, maxBytes, room int, emit func(unit []byte)) []byte {
+// Encoded is items in their byte form (Item.Append), one after another.
+type Encoded struct {
+	Bytes []byte
+	Items int
+}
+
+// AppendFrames encodes the items in order, after those of first, as few frames as maxBytes, MaxItems and their deadlines allow, and hands
+// each to emit, which must not keep it, after room bytes that emit may use for a header of its own. first is at most
+// MaxItems items without a deadline, and less than maxBytes; only a frame of a single item may be larger than that,
+// room not counted. The scratch buffer is returned for the next call.
+func AppendFrames(scratch []byte, h Header, first Encoded, items []Item, maxBytes, room int, emit func(unit []byte)) []byte {
 	head := room + headerSize
 	b, n := scratch[:0], 0
 	h.Deadline = 0
@@ -44,9 +51,13 @@ func AppendFrames(scratch []byte, h Header, items []Item, maxBytes, room int, em
 		emit(b[:end:end])
 		n, h.Deadline = 0, 0
 	}
+	if first.Items > 0 {
+		b = append(h.append(append(b, make([]byte, room)...)), first.Bytes...)
+		n = first.Items
+	}
 	for i := range items {
 		it := &items[i]
-		if n == MaxItems || n > 0 && it.Kind == ItemOp && h.Deadline != 0 && it.Deadline != h.Deadline {
+		if n >= MaxItems || n > 0 && it.Kind == ItemOp && h.Deadline != 0 && it.Deadline != h.Deadline {
 			flush(len(b))
 			b = b[:0]
 		}
@@ -54,7 +65,7 @@ func AppendFrames(scratch []byte, h Header, items []Item, maxBytes, room int, em
 			b = h.append(append(b[:0], make([]byte, room)...))
 		}
 		start := len(b)
-		b = it.append(b)
+		b = it.Append(b)
 		if n > 0 && len(b)-room > maxBytes {
 			flush(start)
 			b = b[:head+copy(b[head:], b[start:])]

@@ -61,7 +61,7 @@ var someHeader = Header{Version: ProtocolVersion, Capabilities: CapPassOver, Epo
 
 func encode(h Header, items []Item, maxBytes int) (frames [][]byte) {
 	const room = 12
-	AppendFrames(nil, h, items, maxBytes, room, func(unit []byte) {
+	AppendFrames(nil, h, Encoded{}, items, maxBytes, room, func(unit []byte) {
 		frames = append(frames, bytes.Clone(unit[room:]))
 		clear(unit[:room]) // the room is emit's to write on
 	})
@@ -208,4 +208,34 @@ func FuzzDecodeFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Items that were encoded before come first, in the same frame as far as that has room.
+func TestEncodedItemsComeFirst(t *testing.T) {
+	all := oneOfEach()[1:]
+	for k := range all {
+		var first Encoded
+		for i := range k {
+			first.Bytes = all[i].Append(first.Bytes)
+		}
+		first.Items = k
+		for _, rest := range [][]Item{all[k:], nil} {
+			var got []Item
+			AppendFrames(nil, someHeader, first, rest, len(first.Bytes)+headerSize+40, 3, func(unit []byte) {
+				_, items, err := DecodeFrame(bytes.Clone(unit[3:]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, items...)
+			})
+			if len(got) != k+len(rest) {
+				t.Fatalf("%d of %d items", len(got), k+len(rest))
+			}
+			for i := range got {
+				if got[i].Kind != all[i].Kind || got[i].ID != all[i].ID {
+					t.Fatalf("item %d is %v", i, got[i].Kind)
+				}
+			}
+		}
+	}
 }

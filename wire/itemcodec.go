@@ -6,8 +6,8 @@ import (
 	"shoal/causal"
 )
 
-// The byte form of an item: kind, flags, id, then the fields of its kind in the order of its comment above.
-func (it *Item) append(b []byte) []byte {
+// Append appends the byte form of an item: kind, flags, id, then the fields of its kind in the order of its comment.
+func (it *Item) Append(b []byte) []byte {
 	b = append(b, byte(it.Kind), byte(it.Flags))
 	b = binary.AppendUvarint(b, it.ID)
 	switch it.Kind {

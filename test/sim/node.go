@@ -346,7 +346,7 @@ func (n *node) send() {
 			continue
 		}
 		items := n.mangleOut(peer, o.Items)
-		n.scratch = wire.AppendFrames(n.scratch, h, items, 1<<14, 0, func(frame []byte) {
+		n.scratch = wire.AppendFrames(n.scratch, h, wire.Encoded{}, items, 1<<14, 0, func(frame []byte) {
 			n.w.transmit(n, peer, slices.Clone(frame))
 		})
 	}
