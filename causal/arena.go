@@ -99,3 +99,11 @@ func (a *Arena) Decode(b []byte) (Container, error) {
 	d := decoder{b: b, arena: a}
 	return d.container()
 }
+
+// Overwrite is row.Discard(row.Context()).Add(v) with the arena's memory: a write that has seen all that the row holds.
+func (a *Arena) Overwrite(row Container, v Version) Container {
+	return Container{
+		Versions: append(a.takeVersions(1), v),
+		Vector:   append(a.takeDots(len(row.Vector)+1), row.Vector...).With(v.Dot),
+	}
+}

@@ -171,3 +171,19 @@ func (w *world) checkNothingComesBack(t *rapid.T) {
 		}
 	}
 }
+
+func TestOverwriteIsDiscardAndAdd(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var row Container
+		for i := range rapid.IntRange(0, 40).Draw(t, "versions") {
+			d := Dot{Actor(rapid.IntRange(1, 40).Draw(t, "actor")), uint64(i + 1)}
+			row = row.Add(Version{Dot: d, Kind: KindString})
+		}
+		var a Arena
+		v := Version{Dot: Dot{Actor(rapid.IntRange(1, 50).Draw(t, "writer")), 100}, Kind: KindString, Payload: []byte("v")}
+		got, want := a.Overwrite(row, v), row.Discard(row.Context()).Add(v)
+		if !Same(got, want) || len(got.Versions) != 1 || string(got.Versions[0].Payload) != "v" {
+			t.Fatalf("%+v, want %+v", got, want)
+		}
+	})
+}

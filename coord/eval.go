@@ -87,12 +87,18 @@ func (m *Machine) evalWrite(now int64, op *wire.Op, row causal.Container) (wire.
 	return wire.Result{Status: wire.Failed, Err: "unknown operation"}, row, nil
 }
 
+// only is the dot as a list, which is valid until the next call.
+func (m *Machine) only(d causal.Dot) []causal.Dot {
+	m.dots = append(m.dots[:0], d)
+	return m.dots
+}
+
 // evalSet: everything that the coordinator holds is the context.
 func (m *Machine) evalSet(now int64, op *wire.Op, row causal.Container) (wire.Result, causal.Container, []causal.Dot) {
 	v := m.version(now, op, row, causal.KindString)
 	v.Payload = op.Value
 	v.Expiry = expiry(now, op, row)
-	return wire.Result{}, row.Discard(row.Context()).Add(v), []causal.Dot{v.Dot}
+	return wire.Result{}, m.rows.Overwrite(row, v), m.only(v.Dot)
 }
 
 func (m *Machine) evalDel(now int64, op *wire.Op, row causal.Container) (wire.Result, causal.Container, []causal.Dot) {
@@ -100,7 +106,7 @@ func (m *Machine) evalDel(now int64, op *wire.Op, row causal.Container) (wire.Re
 		return wire.Result{}, row, nil
 	}
 	v := m.version(now, op, row, causal.KindTombstone)
-	return wire.Result{Int: 1}, row.Discard(row.Context()).Add(v), []causal.Dot{v.Dot}
+	return wire.Result{Int: 1}, m.rows.Overwrite(row, v), m.only(v.Dot)
 }
 
 // evalExpire writes a new version of each live value, each replacing only its own, so that concurrent values stay

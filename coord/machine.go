@@ -94,6 +94,8 @@ type Machine struct {
 	sharing  sharing // the reads that began in this tick
 	now      int64   // of the step under way
 
+	rows    causal.Arena // of what writes make; never reset, since a store may keep rows
+	dots    []causal.Dot // scratch of only
 	out     Effects
 	results []wire.Result // of the items in out
 	Stats   Stats
