@@ -344,7 +344,7 @@ check_flags() {
 	refuses "--dir is required" serve --name f --listen "127.0.0.1:$PORT"
 	refuses "unknown flag" serve "${ok[@]}" --bogus
 	refuses "unexpected argument" serve "${ok[@]}" more
-	refuses "always, everysec or no" serve "${ok[@]}" --appendfsync sometimes
+	refuses "want always, one, everysec or no" serve "${ok[@]}" --appendfsync sometimes
 	refuses "cannot be more than --n=3" serve "${ok[@]}" --n 3 --w 4
 	refuses "--n must be at least 1" serve "${ok[@]}" --n 0
 	refuses "timeout" serve "${ok[@]}" --timeout 1ms
