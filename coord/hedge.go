@@ -2,7 +2,7 @@ package coord
 
 import "math/bits"
 
-// patience decides how long an owner may take before another one is asked as well: twice the 99th percentile of what
+// patience decides how long an owner may take before another one is asked as well: about the 99th percentile of what
 // answers took lately. Only a tenth of the operations may ask twice, so that a network or a cluster that has become
 // slow as a whole is measured, not burdened.
 type patience struct {
@@ -54,5 +54,5 @@ func (x *patience) delay(most int64) int64 {
 		}
 		left -= x.counts[i]
 	}
-	return min(most, max(leastHedge, int64(2)<<i))
+	return min(most, max(leastHedge, int64(1)<<i))
 }

@@ -441,10 +441,10 @@ func TestHedgesAreRare(t *testing.T) {
 	for range 10 * windowSize {
 		p.saw(30)
 	}
-	if d := p.delay(100); d != 64 {
+	if d := p.delay(100); d != 32 {
 		t.Errorf("answers take 30 ms, and others are asked after %d ms", d)
 	}
-	if d := p.delay(50); d != 50 {
+	if d := p.delay(20); d != 20 {
 		t.Errorf("%d ms", d)
 	}
 }
