@@ -46,6 +46,7 @@ type Node struct {
 	mu struct { // held for the execution of a tick, never across a wait for anything but the disk
 		sync.Mutex
 		ticking bool // somebody will end the tick
+		company company
 		idle    bool // the timers are slow
 
 		lazy      []lazyCopies

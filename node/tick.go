@@ -17,17 +17,49 @@ import (
 func (n *Node) tick(f func(now int64)) {
 	n.mu.Lock()
 	f(n.now())
-	opened := !n.mu.ticking
-	n.mu.ticking = true
-	n.mu.Unlock()
-	if !opened {
+	n.mu.company.joins++
+	if n.mu.ticking {
+		n.mu.Unlock()
 		return
 	}
-	runtime.Gosched() // let others join this tick: their frames and their write are shared
-	n.mu.Lock()
+	if n.mu.company.expected() {
+		n.mu.ticking = true
+		n.mu.Unlock()
+		runtime.Gosched() // let others join this tick: their frames and their write are shared
+		n.mu.Lock()
+		n.mu.ticking = false
+	}
 	n.endTick()
-	n.mu.ticking = false
+	n.mu.company.ended()
 	n.mu.Unlock()
+}
+
+// company tells whether it is worth to wait for others to join a tick: giving way costs a wake-up of another thread,
+// which a client that is alone would pay for nothing. It is worth it while recent ticks had more than one part; now
+// and then a tick waits to find out.
+type company struct {
+	joins  int // of this tick
+	recent int // ticks for which there is hope
+	ticks  int
+}
+
+const (
+	companyLasts = 8  // ticks
+	companyProbe = 16 // one tick in so many waits anyway
+)
+
+func (c *company) expected() bool {
+	c.ticks++
+	return c.recent > 0 || c.ticks%companyProbe == 0
+}
+
+func (c *company) ended() {
+	if c.joins > 1 {
+		c.recent = companyLasts
+	} else if c.recent > 0 {
+		c.recent--
+	}
+	c.joins = 0
 }
 
 // step runs f as part of a tick that the caller, or whoever ends one before him, ends: a call of tick must follow soon.
