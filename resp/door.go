@@ -127,7 +127,8 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 		local:   nc.LocalAddr().String(),
 		readCap: readCapFirst,
 	}
-	c.guard = &guard{Conn: nc, conn: c, born: time.Now()}
+	c.guard = &guard{Conn: nc, conn: c, born: time.Now(), size: queryFirst}
+	c.guard.ready = newReadiness(c.guard)
 	c.guard.parser.bulk = -1
 	c.w.sink = c.guard.send
 	c.SetProto(2)

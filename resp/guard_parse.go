@@ -41,6 +41,7 @@ type span struct{ from, to uint32 }
 // bounded number of times however the bytes arrive, and the commands it finds depend on the bytes only, never on how
 // they were split.
 type parser struct {
+	mem   *query // whose memory this is
 	buf   []byte
 	pos   int // parsed up to here
 	scan  int // no line end in buf[pos:scan]

@@ -1,35 +1,11 @@
 package resp
 
-import (
-	"bytes"
-	"runtime/debug"
-
-	"github.com/tidwall/redcon"
-)
+import "bytes"
 
 const errNoAuth = "NOAUTH Authentication required."
 
-// handle is redcon's handler: the trigger arrived, so the guard holds a batch.
-func (s *Server) handle(rc redcon.Conn, _ redcon.Command) {
-	g, ok := rc.NetConn().(*guard)
-	if !ok {
-		rc.Close()
-		return
-	}
-	s.serveBatch(g.conn)
-}
-
-// serveBatch runs the commands of a batch and flushes their replies. A panic ends the connection, not the node.
+// serveBatch runs the commands of a batch and flushes their replies.
 func (s *Server) serveBatch(c *Conn) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.stats.Panics.Add(1)
-			s.opts.Log.Error("client connection closed: a command panicked",
-				"client", c.remote, "panic", p, "stack", string(debug.Stack()))
-			c.guard.closing = true
-			c.guard.Close()
-		}
-	}()
 	b := c.guard.take()
 	c.begin(b)
 	v := vectorPool.Get().(*Vector)
@@ -66,6 +42,7 @@ func (s *Server) runCommands(c *Conn, v *Vector, b batch) (ran int) {
 
 func (s *Server) protocolError(c *Conn, text string) {
 	s.stats.ProtocolFails.Add(1)
+	c.openWriter()
 	c.w.Error("ERR Protocol error: " + text)
 	c.closing = true
 	c.guard.lingers = true
@@ -94,6 +71,7 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 	if c.w.err != nil {
 		return
 	}
+	c.openWriter()
 	before := c.w.errors
 	cmd.Run(c, args, &c.w)
 	if c.w.errors != before {

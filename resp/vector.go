@@ -151,6 +151,7 @@ func resultBytes(res []wire.Result) int {
 // much the rest moved to the front. A write error is left in the Writer; the batch stops for it.
 func (v *Vector) answer() int {
 	w, n := &v.conn.w, 0
+	v.conn.openWriter()
 	for ; n < len(v.pending) && v.pending[n].last <= v.done; n++ {
 		v.pending[n].write(w, v.ops, v.res)
 		from, to := v.pending[n].first, v.pending[n].last

@@ -116,9 +116,8 @@ func run(t *testing.T, b *noteBackend, readCap int, requests string) string {
 	c.readCap = readCap
 	var out strings.Builder
 	c.w.sink = func(p []byte) error { out.Write(p); return nil }
-	var dst [64]byte
 	for {
-		if _, err := c.guard.Read(dst[:]); err == io.EOF {
+		if err := c.guard.nextBatch(); err == io.EOF {
 			return out.String()
 		} else if err != nil {
 			t.Fatal(err)
@@ -255,10 +254,9 @@ func BenchmarkBatch(b *testing.B) {
 	s := NewServer(Options{Backend: nullBackend{newNoteBackend()}, Commands: miniTable()})
 	c := s.newConn(&loopConn{data: []byte(requests.String())})
 	c.w.sink = func([]byte) error { return nil }
-	var dst [4096]byte
 	b.ReportAllocs()
 	for n := 0; n < b.N; n += pipeline {
-		if _, err := c.guard.Read(dst[:]); err != nil {
+		if err := c.guard.nextBatch(); err != nil {
 			b.Fatal(err)
 		}
 		s.serveBatch(c)
