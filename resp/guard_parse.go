@@ -73,6 +73,9 @@ func (p *parser) parse(l limits) {
 		}
 		more := false
 		if p.buf[p.pos] == '*' {
+			if !l.noAuth && p.quick() {
+				continue
+			}
 			more = p.multibulk(l)
 		} else {
 			more = p.inline()

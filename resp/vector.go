@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"slices"
 	"sync"
 
 	"shoal/wire"
@@ -17,7 +18,8 @@ const (
 )
 
 // Vector gathers the operations of a batch of commands and runs them in as few Backend.Exec calls as order and memory
-// allow: an operation on a key that is already in the running vector starts the next one.
+// allow: an operation on a key that is already in the running vector starts the next one, unless both are the same
+// read (see sharing).
 //
 // The size of values is known only when they are there. A vector therefore holds few value-returning operations at
 // first (readCap), more while the values that come back are small, fewer as soon as they are not.
@@ -30,7 +32,9 @@ type Vector struct {
 	keys    keySet    // keys of ops[done:], as far as placed
 	reads   int       // value-returning operations among them
 	bytes   int       // argument bytes among them
-	held    int       // reply bytes held for the first pending command
+	shared  []sharing // operations of the running vector that are answered by another one's result
+	once    onceOnly
+	held    int // reply bytes held for the first pending command
 }
 
 // pending is a command that waits for its reply's turn.
@@ -69,14 +73,28 @@ func (v *Vector) fail(cmd *Command, errText string) {
 // place takes ops[i:] into the running vector and runs it whenever the next one does not fit.
 func (v *Vector) place(i int) {
 	for ; i < len(v.ops); i++ {
-		if i > v.done && !v.fits(i) {
-			i -= v.run(i)
-			if i >= len(v.ops) {
-				return
+		op := &v.ops[i]
+		if i > v.done {
+			if i == v.done+1 { // the first key is looked for by a second one only
+				first := &v.ops[v.done]
+				v.keys.put(v.done, hashKey(first.Key))
+			}
+			h := hashKey(op.Key)
+			same := v.keys.find(v.ops, op.Key, h)
+			switch {
+			case same >= 0 && i-v.done < vectorOps && sameRead(&v.ops[same], op):
+				v.shared = append(v.shared, sharing{at: i - v.done, from: same - v.done})
+				continue
+			case same < 0 && v.fits(i):
+				v.keys.put(i, h)
+			default:
+				i -= v.run(i)
+				if i >= len(v.ops) {
+					return
+				}
+				op = &v.ops[i]
 			}
 		}
-		op := &v.ops[i]
-		v.keys.add(v.ops, v.done, i)
 		v.bytes += len(op.Key) + len(op.Value)
 		if returnsValue(op.Code) {
 			v.reads++
@@ -84,12 +102,12 @@ func (v *Vector) place(i int) {
 	}
 }
 
+// fits reports whether the running vector has room for ops[i].
 func (v *Vector) fits(i int) bool {
 	op := &v.ops[i]
 	return i-v.done < vectorOps &&
 		v.bytes+len(op.Key)+len(op.Value) <= vectorArgBytes &&
-		!(returnsValue(op.Code) && v.reads >= v.conn.readCap) &&
-		!v.keys.has(v.ops, op.Key)
+		!(returnsValue(op.Code) && v.reads >= v.conn.readCap)
 }
 
 func returnsValue(c wire.Code) bool { return c == wire.OpGet || c == wire.OpVGet }
@@ -104,8 +122,7 @@ func (v *Vector) drain() {
 func (v *Vector) run(to int) int {
 	if to > v.done {
 		v.grow()
-		v.conn.srv.opts.Backend.Exec(v.ops[v.done:to:to], v.res[v.done:to:to])
-		v.learn(v.res[v.done:to])
+		v.exec(v.ops[v.done:to:to], v.res[v.done:to:to])
 		v.done = to
 	}
 	v.keys.clear()
@@ -115,9 +132,21 @@ func (v *Vector) run(to int) int {
 
 // grow makes res as long as ops. New results are zero.
 func (v *Vector) grow() {
-	if n := len(v.ops) - len(v.res); n > 0 {
-		v.res = append(v.res, make([]wire.Result, n)...)
+	n := len(v.ops)
+	if n > cap(v.res) {
+		v.res = slices.Grow(v.res, n-len(v.res))
 	}
+	v.res = v.res[:n] // what is beyond the length is zero: see forget
+}
+
+// exec lets the backend run the running vector.
+func (v *Vector) exec(ops []wire.Op, res []wire.Result) {
+	if len(v.shared) > 0 {
+		v.execShared(ops, res)
+		return
+	}
+	v.conn.srv.opts.Backend.Exec(ops, res)
+	v.learn(res)
 }
 
 // learn adapts the number of value-returning operations to the size of the values that came.
@@ -150,12 +179,13 @@ func resultBytes(res []wire.Result) int {
 // answer writes the replies of the commands that have all their results, forgets their operations and returns by how
 // much the rest moved to the front. A write error is left in the Writer; the batch stops for it.
 func (v *Vector) answer() int {
-	w, n := &v.conn.w, 0
+	if len(v.pending) == 0 {
+		return 0
+	}
 	v.conn.openWriter()
+	w, n := &v.conn.w, 0
 	for ; n < len(v.pending) && v.pending[n].last <= v.done; n++ {
 		v.pending[n].write(w, v.ops, v.res)
-		from, to := v.pending[n].first, v.pending[n].last
-		clear(v.res[min(from, len(v.res)):min(to, len(v.res))])
 	}
 	if n > 0 {
 		v.held = 0
@@ -221,7 +251,7 @@ func (v *Vector) release() {
 	clear(v.ops)
 	clear(v.res)
 	clear(v.pending)
-	v.ops, v.res, v.pending = v.ops[:0], v.res[:0], v.pending[:0]
+	v.ops, v.res, v.pending, v.shared = v.ops[:0], v.res[:0], v.pending[:0], v.shared[:0]
 	v.conn, v.done, v.reads, v.bytes, v.held = nil, 0, 0, 0, 0
 	v.keys.clear()
 	vectorPool.Put(v)

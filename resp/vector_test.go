@@ -42,6 +42,10 @@ func (b *noteBackend) Exec(ops []wire.Op, out []wire.Result) {
 			b.values[key] = string(ops[i].Value)
 			continue
 		}
+		if ops[i].Code == wire.OpExpiry {
+			note = append(note, "ttl "+key)
+			continue
+		}
 		note = append(note, "get "+key)
 		b.gets++
 		if v, ok := b.values[key]; ok {
@@ -64,6 +68,7 @@ func (b *noteBackend) Info(string) []InfoField                  { return nil }
 func miniTable() *Table {
 	return NewTable([]*Command{
 		{Name: "get", Arity: 2, Flags: FlagReadonly, Plan: planGets},
+		{Name: "ttl", Arity: 2, Flags: FlagReadonly, Plan: planRead(wire.OpExpiry, replyInt)},
 		{Name: "mget", Arity: -2, Flags: FlagReadonly, Plan: planGets},
 		{Name: "set", Arity: 3, Flags: FlagWrite, Plan: func(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 			if string(args[2]) == "bad" {
@@ -140,7 +145,12 @@ func TestPipelineRunsAsVectors(t *testing.T) {
 		{"several keys are several operations", "mget a b\nset c 1\n", "*2 $-1 $-1 +OK",
 			[]string{"get a, get b, set c"}},
 		{"one key twice in a command", "set a 1\nmget a b a\n", "+OK *3 $1 1 $-1 $1 1",
-			[]string{"set a", "get a, get b", "get a"}},
+			[]string{"set a", "get a, get b"}},
+		{"repeated reads share a result", "set a 1\nget a\nget b\nget a\nmget b a\nset a 2\nget a\nget a\n",
+			"+OK $1 1 $-1 $1 1 *2 $-1 $1 1 +OK $1 2 $1 2",
+			[]string{"set a", "get a, get b", "set a", "get a"}},
+		{"different reads of a key do not", "get a\nttl a\nttl a\nget a\n", "$-1 :0 :0 $-1",
+			[]string{"get a", "ttl a", "get a"}},
 		{"commands of the connection run between", "set a 1\nping\nset b 1\n", "+OK +PONG +OK",
 			[]string{"set a", "set b"}},
 		{"refused commands answer in their place", "set a 1\nset a bad\nnope x\nget\nget a\n",
@@ -227,8 +237,13 @@ func TestReadsPerVectorFollowTheSizeOfValues(t *testing.T) {
 
 func TestCommandWithTooLargeReplyIsRefused(t *testing.T) {
 	b := newNoteBackend()
-	b.values["large"] = strings.Repeat("v", 1<<20)
-	got := run(t, b, 4, "mget"+strings.Repeat(" large", 1000)+"\nget none\n")
+	value, request := strings.Repeat("v", 1<<20), "mget"
+	for i := range 1000 {
+		key := fmt.Sprint("large", i)
+		b.values[key] = value
+		request += " " + key
+	}
+	got := run(t, b, 4, request+"\nget none\n")
 	if !strings.HasPrefix(got, "-ERR the reply of 'mget' is larger") || !strings.HasSuffix(got, "\r\n$-1\r\n") {
 		t.Errorf("got %.100q", got)
 	}
