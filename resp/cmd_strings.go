@@ -18,31 +18,33 @@ func stringCommands() []*Command {
 // planRead plans a command that reads one key, args[1].
 func planRead(code wire.Code, reply Reply) func(*Conn, [][]byte, *Vector) (Reply, string) {
 	return func(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-		v.Add(wire.Op{Code: code, Key: args[1], ReadOne: c.ReadOnly()})
+		op := v.next()
+		op.Code, op.Key, op.ReadOne = code, args[1], c.ReadOnly()
 		return reply, ""
 	}
 }
 
 func planGet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-	v.Add(wire.Op{Code: wire.OpGet, Key: args[1], ReadOne: c.ReadOnly()})
+	op := v.next()
+	op.Code, op.Key, op.ReadOne = wire.OpGet, args[1], c.ReadOnly()
 	return replyValue, ""
 }
 
 func planSet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-	op := wire.Op{Code: wire.OpSet, Key: args[1], Value: args[2]}
+	op := v.next()
+	op.Code, op.Key, op.Value = wire.OpSet, args[1], args[2]
 	if len(args) > 3 {
 		o, errText := parseSetOptions(args[3:])
 		if errText == "" && o.refused != "" {
 			errText = errUnsupported("SET", o.refused)
 		}
 		if errText == "" {
-			errText = o.apply(&op, "set", c.Now().UnixMilli())
+			errText = o.apply(op, "set", c.Now().UnixMilli())
 		}
 		if errText != "" {
 			return nil, errText
 		}
 	}
-	v.Add(op)
 	return replyOK, ""
 }
 

@@ -44,6 +44,9 @@ type Conn struct {
 	turn    time.Duration // when the connection last let others run, on the stopwatch
 	closing bool          // close once the replies so far are out
 	readCap int           // value-returning operations the next vector may hold, see Vector
+	ready   bool          // the backend was, in this batch
+	known   known
+	counted counted
 
 	proto    atomic.Int32
 	authed   atomic.Bool
@@ -202,6 +205,7 @@ func (c *Conn) begin(b batch) {
 	store(&c.queryLen, int64(b.size))
 	store(&c.queryCap, int64(b.room))
 	c.w.errors = 0
+	c.ready = false
 }
 
 // store spares the bus when nothing changes. There is one writer.

@@ -17,6 +17,7 @@ func (s *Server) serveBatch(c *Conn) {
 	if b.err != "" && !c.closing {
 		s.protocolError(c, b.err)
 	}
+	c.counted.flush()
 	errors := c.w.errors
 	c.finish()
 	v.release() // not deferred: after a panic its state is not to be trusted
@@ -61,12 +62,12 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 	case cmd == nil:
 		return // closed without an answer
 	}
-	c.lastCmd.Store(cmd)
-	cmd.stats.Calls.Add(1)
+	c.count(cmd)
 	if cmd.Plan != nil {
 		v.plan(cmd, args)
 		return
 	}
+	c.counted.flush() // it may be the one that shows the counts
 	v.drain()
 	if c.w.err != nil {
 		return
@@ -82,7 +83,7 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 // resolve finds the command and checks, in Redis's order, that it exists, its arity, authentication and loading. The
 // command is returned with the error where it is known. Neither: the connection is to be closed.
 func (s *Server) resolve(c *Conn, args [][]byte) (*Command, string) {
-	cmd := s.opts.Commands.Lookup(args[0])
+	cmd := c.known.lookup(s.opts.Commands, args[0])
 	if cmd == nil {
 		if crossProtocol(args[0]) {
 			s.opts.Log.Warn("client connection closed: it speaks HTTP (possible cross-protocol attack)", "client", c.remote)
@@ -106,10 +107,11 @@ func (s *Server) resolve(c *Conn, args [][]byte) (*Command, string) {
 	case !c.Authenticated() && !cmd.Has(FlagNoAuth):
 		return cmd, errNoAuth
 	}
-	if !cmd.Has(FlagLoading) {
+	if !c.ready && !cmd.Has(FlagLoading) {
 		if text := s.opts.Backend.Ready(); text != "" {
 			return cmd, "LOADING " + text
 		}
+		c.ready = true
 	}
 	return cmd, ""
 }

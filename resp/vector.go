@@ -51,6 +51,16 @@ var vectorPool = sync.Pool{New: func() any { return new(Vector) }}
 // Add appends an operation of the command being planned. Key, Value and Context may point into the arguments.
 func (v *Vector) Add(op wire.Op) { v.ops = append(v.ops, op) }
 
+// next is Add for one key: it returns the new operation, which is zero, to be filled in where it stands.
+func (v *Vector) next() *wire.Op {
+	n := len(v.ops)
+	if n == cap(v.ops) {
+		v.ops = slices.Grow(v.ops, 1)
+	}
+	v.ops = v.ops[:n+1] // what is beyond the length is zero: see forget
+	return &v.ops[n]
+}
+
 // plan runs a command's Plan and places its operations.
 func (v *Vector) plan(cmd *Command, args [][]byte) {
 	first := len(v.ops)
