@@ -125,7 +125,7 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 		created: s.opts.Now(),
 		remote:  nc.RemoteAddr().String(),
 		local:   nc.LocalAddr().String(),
-		readCap: readCapFirst,
+		readCap: s.largest.readCap(),
 	}
 	c.guard = &guard{Conn: nc, conn: c, born: time.Now(), size: queryFirst}
 	c.guard.ready = newReadiness(c.guard)

@@ -71,6 +71,7 @@ type Server struct {
 	epoch   time.Time // when the stopwatch was started, in real time
 	nextID  atomic.Int64
 	stats   Stats
+	largest largest
 
 	mu struct {
 		sync.Mutex

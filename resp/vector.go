@@ -12,7 +12,7 @@ const (
 	vectorOps      = 1024      // operations
 	vectorArgBytes = 1 << 20   // keys and values sent along, bytes; a single operation may be larger
 	vectorReplies  = 1 << 20   // values coming back, bytes: aimed at, see readCap
-	readCapFirst   = 4         // value-returning operations of a connection's first vector
+	readCapFirst   = 4         // value-returning operations of a connection's first vector, at least
 	readCapMost    = 256       // and of any
 	commandReplies = 256 << 20 // values held for one command whose keys need several vectors, bytes
 )
@@ -22,7 +22,8 @@ const (
 // read (see sharing).
 //
 // The size of values is known only when they are there. A vector therefore holds few value-returning operations at
-// first (readCap), more while the values that come back are small, fewer as soon as they are not.
+// first (readCap), more while the values that come back are small, fewer as soon as they are not. At first means: as
+// many as would fit if all were like the largest value this server has ever answered (largest).
 type Vector struct {
 	conn    *Conn
 	ops     []wire.Op
@@ -161,9 +162,10 @@ func (v *Vector) exec(ops []wire.Op, res []wire.Result) {
 
 // learn adapts the number of value-returning operations to the size of the values that came.
 func (v *Vector) learn(res []wire.Result) {
-	size := resultBytes(res)
+	size, most := resultBytes(res)
 	v.held += size
 	c := v.conn
+	c.srv.largest.seen(most)
 	if v.reads == 0 {
 		return
 	}
@@ -175,15 +177,17 @@ func (v *Vector) learn(res []wire.Result) {
 	}
 }
 
-func resultBytes(res []wire.Result) int {
-	n := 0
+// resultBytes sums the values of results, and finds the most that one of them has.
+func resultBytes(res []wire.Result) (sum, most int) {
 	for i := range res {
-		n += len(res[i].Value)
+		n := len(res[i].Value)
 		for j := range res[i].Siblings {
 			n += len(res[i].Siblings[j].Value)
 		}
+		sum += n
+		most = max(most, n)
 	}
-	return n
+	return sum, most
 }
 
 // answer writes the replies of the commands that have all their results, forgets their operations and returns by how
