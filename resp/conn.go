@@ -45,6 +45,8 @@ type Conn struct {
 	closing bool          // close once the replies so far are out
 	readCap int           // value-returning operations the next vector may hold, see Vector
 	ready   bool          // the backend was, in this batch
+	held    holding
+	typical int // bytes of a value, of the last vector that read some
 	known   known
 	counted counted
 
@@ -206,6 +208,8 @@ func (c *Conn) begin(b batch) {
 	store(&c.queryCap, int64(b.room))
 	c.w.errors = 0
 	c.ready = false
+	c.held.query = c.guard.queryBytes()
+	c.settle()
 }
 
 // store spares the bus when nothing changes. There is one writer.
@@ -232,6 +236,8 @@ func (c *Conn) finish() {
 		replyBuffers.Put(c.wbuf)
 	}
 	c.w.buf, c.wbuf = nil, nil
+	c.held.vector = 0
+	c.settle()
 	if c.w.err != nil {
 		c.closing = true
 	}

@@ -116,7 +116,9 @@ func (g *guard) take() batch {
 // fill reads once, after making room.
 func (g *guard) fill() error {
 	if !g.makeRoom() {
-		g.parser.err = protoTooMuch
+		if g.parser.err == "" {
+			g.parser.err = protoTooMuch
+		}
 		return nil
 	}
 	if err := g.armRead(); err != nil {
@@ -175,8 +177,25 @@ func (g *guard) makeRoom() bool {
 			size = need
 		}
 	}
+	size = min(size, most)
+	if size > queryUsual && !g.mayGrow(size) {
+		return false
+	}
 	clear(g.args[:cap(g.args)]) // they point into the old buffer
-	p.compact(make([]byte, 0, min(size, most)))
+	p.compact(make([]byte, 0, size))
+	return true
+}
+
+// mayGrow asks the server's budget for a buffer of the given size, and for the arguments so far.
+func (g *guard) mayGrow(size int) bool {
+	h := &g.conn.held
+	before := h.query
+	h.query = g.queryBytes() - cap(g.parser.buf) + size
+	if !g.conn.mayHold(g.conn.srv.opts.ReadTimeout) {
+		h.query = before
+		g.parser.err = protoNoMemory
+		return false
+	}
 	return true
 }
 
@@ -254,7 +273,16 @@ func (g *guard) send(b []byte) error {
 		if err := g.armWrite(); err != nil {
 			return err
 		}
+		counts := len(piece) > holdFree
+		if counts {
+			g.conn.held.writing = len(piece)
+			g.conn.settle()
+		}
 		n, err := g.Conn.Write(piece)
+		if counts {
+			g.conn.held.writing = 0
+			g.conn.settle()
+		}
 		g.conn.bytesOut.Add(int64(n))
 		g.conn.srv.stats.BytesOut.Add(int64(n))
 		if err != nil {

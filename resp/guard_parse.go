@@ -26,6 +26,7 @@ const (
 	protoMultibulkNoAut = "unauthenticated multibulk length"
 	protoBulkNoAuth     = "unauthenticated bulk length"
 	protoTooMuch        = "query buffer limit reached" // Redis closes without a word here
+	protoNoMemory       = "maxmemory-clients reached"  // and here
 )
 
 // limits are what may change between two commands.

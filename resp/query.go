@@ -46,6 +46,12 @@ func (g *guard) acquire() {
 // vacant reports whether nothing is in the buffer: no command that runs, and none that is begun.
 func (p *parser) vacant() bool { return p.start == len(p.buf) && len(p.ends) == 0 && p.left == 0 }
 
+// queryBytes is what the parser's memory takes.
+func (g *guard) queryBytes() int {
+	const spanBytes, argBytes = 8, 24
+	return cap(g.parser.buf) + spanBytes*cap(g.parser.args) + argBytes*cap(g.args)
+}
+
 // release gives the parser's memory back, which must be vacant.
 func (g *guard) release() {
 	p := &g.parser
@@ -56,4 +62,6 @@ func (g *guard) release() {
 	}
 	p.mem, p.buf, p.args, p.ends, g.args = nil, nil, nil, nil, nil
 	p.pos, p.scan, p.start = 0, 0, 0
+	g.conn.held.query = 0
+	g.conn.settle()
 }

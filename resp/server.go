@@ -72,6 +72,7 @@ type Server struct {
 	nextID  atomic.Int64
 	stats   Stats
 	largest largest
+	budget  budget
 
 	mu struct {
 		sync.Mutex
@@ -88,6 +89,7 @@ func NewServer(opts Options) *Server {
 	opts.fill()
 	s := &Server{opts: opts, started: opts.Now(), epoch: time.Now(), empty: make(chan struct{}), stop: make(chan struct{})}
 	s.mu.conns = make(map[int64]*Conn)
+	s.budget.limit = &opts.Settings.ClientMemory
 	return s
 }
 
@@ -217,6 +219,7 @@ func (s *Server) signalEmptyLocked() {
 }
 
 func (s *Server) forget(c *Conn) {
+	s.budget.give(c.held.counted)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.mu.conns, c.id)

@@ -33,6 +33,7 @@ type Vector struct {
 	keys    keySet    // keys of ops[done:], as far as placed
 	reads   int       // value-returning operations among them
 	bytes   int       // argument bytes among them
+	many    many      // set by the Plan that is running
 	shared  []sharing // operations of the running vector that are answered by another one's result
 	once    onceOnly
 	held    int // reply bytes held for the first pending command
@@ -71,6 +72,19 @@ func (v *Vector) plan(cmd *Command, args [][]byte) {
 		v.ops = v.ops[:first]
 		v.fail(cmd, errText)
 		return
+	}
+	if v.many.n > 0 {
+		v.runMany(cmd, reply)
+		return
+	}
+	if v.expected() > holdFree {
+		admitted := false
+		if first, admitted = v.admit(first); !admitted {
+			clear(v.ops[first:])
+			v.ops = v.ops[:first]
+			v.fail(cmd, errClientMemory)
+			return
+		}
 	}
 	v.pending = append(v.pending, pending{cmd: cmd, reply: reply, first: first, last: len(v.ops)})
 	v.place(first)
@@ -114,9 +128,11 @@ func (v *Vector) place(i int) {
 }
 
 // fits reports whether the running vector has room for ops[i].
-func (v *Vector) fits(i int) bool {
-	op := &v.ops[i]
-	return i-v.done < vectorOps &&
+func (v *Vector) fits(i int) bool { return v.hasRoom(&v.ops[i], i-v.done) }
+
+// hasRoom reports whether one operation more fits into the running vector, which has n.
+func (v *Vector) hasRoom(op *wire.Op, n int) bool {
+	return n < vectorOps &&
 		v.bytes+len(op.Key)+len(op.Value) <= vectorArgBytes &&
 		!(returnsValue(op.Code) && v.reads >= v.conn.readCap)
 }
@@ -166,9 +182,12 @@ func (v *Vector) learn(res []wire.Result) {
 	v.held += size
 	c := v.conn
 	c.srv.largest.seen(most)
+	c.held.vector = len(v.ops)*holdOp + v.held
+	c.settle()
 	if v.reads == 0 {
 		return
 	}
+	c.typical = size / v.reads
 	fit := v.reads * vectorReplies / max(size, 1)
 	if fit < c.readCap {
 		c.readCap = max(1, fit)
@@ -204,8 +223,8 @@ func (v *Vector) answer() int {
 	if n > 0 {
 		v.held = 0
 	}
-	if n < len(v.pending) && v.held > commandReplies {
-		v.refuse(n)
+	if n < len(v.pending) {
+		v.tooMuch(n)
 	}
 	return v.forget(n)
 }
@@ -222,11 +241,17 @@ func (p *pending) write(w *Writer, ops []wire.Op, res []wire.Result) {
 	}
 }
 
-// refuse gives up a command whose values have become too many to hold. Only reads return values, so nothing was
-// changed by the operations it skips.
-func (v *Vector) refuse(n int) {
+// tooMuch gives up a command in progress when its values have become too many to hold, for one command or for the
+// server. Only reads return values, so nothing was changed by the operations it skips.
+func (v *Vector) tooMuch(n int) {
+	if errText := v.excess(v.pending[n].cmd); errText != "" {
+		v.refuse(n, errText)
+	}
+}
+
+func (v *Vector) refuse(n int, errText string) {
 	p := &v.pending[n]
-	p.err = "ERR the reply of '" + p.cmd.FullName() + "' is larger than 256 MiB: ask for fewer keys at once"
+	p.err = errText
 	clear(v.res[p.first:v.done])
 	clear(v.ops[v.done:])
 	v.ops = v.ops[:v.done]

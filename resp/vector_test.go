@@ -19,6 +19,8 @@ type noteBackend struct {
 	gets    int
 	loading string
 	onExec  func(ops []wire.Op)
+
+	clientMemory int64 // of servers that run makes
 }
 
 func newNoteBackend() *noteBackend { return &noteBackend{values: make(map[string]string)} }
@@ -117,6 +119,7 @@ func planGets(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 func run(t *testing.T, b *noteBackend, readCap int, requests string) string {
 	t.Helper()
 	s := NewServer(Options{Backend: b, Commands: miniTable()})
+	s.Settings().ClientMemory.Store(b.clientMemory)
 	c := s.newConn(&scriptConn{pieces: []string{requests}})
 	c.readCap = readCap
 	var out strings.Builder
@@ -128,6 +131,9 @@ func run(t *testing.T, b *noteBackend, readCap int, requests string) string {
 			t.Fatal(err)
 		}
 		s.serveBatch(c)
+		if used := s.budget.used.Load(); used != 0 && c.held.query < holdFree {
+			t.Fatalf("%d bytes are counted after the batch", used)
+		}
 	}
 }
 
@@ -249,6 +255,24 @@ func TestCommandWithTooLargeReplyIsRefused(t *testing.T) {
 	}
 	if held := commandReplies >> 20; b.gets > held+3 {
 		t.Errorf("%d MiB read for a refused reply of at most %d", b.gets, held)
+	}
+}
+
+func TestCommandIsRefusedWhenTheServerHoldsTooMuch(t *testing.T) {
+	b := newNoteBackend()
+	b.clientMemory = 8 << 20
+	value, request := strings.Repeat("v", 1<<20), "mget"
+	for i := range 100 {
+		key := fmt.Sprint("large", i)
+		b.values[key] = value
+		request += " " + key
+	}
+	got := run(t, b, 4, request+"\nget none\nget large0\n")
+	if !strings.HasPrefix(got, "-"+errClientMemory+"\r\n$-1\r\n$1048576\r\n") {
+		t.Errorf("got %.100q", got)
+	}
+	if b.gets > 12 {
+		t.Errorf("%d MiB read with room for 8", b.gets)
 	}
 }
 
