@@ -278,10 +278,8 @@ func commandStatsFields(s *Server) []InfoField {
 }
 
 func ringInfoFields(s *Server) []InfoField {
-	b := s.Backend()
-	m := b.Ring()
-	if m == nil {
-		return nil
+	if t := s.topology(); t != nil {
+		return t.ringFields()
 	}
-	return newTopology(m, b.Self(), b.Live).ringFields()
+	return nil
 }

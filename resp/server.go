@@ -73,6 +73,7 @@ type Server struct {
 	stats   Stats
 	largest largest
 	budget  budget
+	shown   atomic.Pointer[topology] // the last that was asked for
 
 	mu struct {
 		sync.Mutex
