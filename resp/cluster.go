@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"shoal/ring"
 )
@@ -15,12 +16,59 @@ type topology struct {
 	self   ring.NodeID
 	live   map[ring.NodeID]bool
 	ranges []slotRange
+
+	derive  sync.Once // makes what follows, which costs a walk over all ranges for every member
+	primary map[ring.NodeID][][2]ring.Slot
+	nodes   string // CLUSTER NODES
+	owning  int    // members that own at least one partition
 }
 
 // slotRange is a run of slots, both ends included, with its live owners in order, never empty.
 type slotRange struct {
 	first, last ring.Slot
 	owners      []ring.NodeID
+}
+
+// topology is the ring as it is now, nil while there is none. It is derived again only when the map or who seems alive
+// has changed: clients and INFO ask for it often, and it costs a walk over all partitions.
+func (s *Server) topology() *topology {
+	b := s.opts.Backend
+	m := b.Ring()
+	if m == nil {
+		return nil
+	}
+	t := s.shown.Load()
+	if t == nil || !t.current(m, b.Self(), b.Live) {
+		t = newTopology(m, b.Self(), b.Live)
+		s.shown.Store(t)
+	}
+	return t
+}
+
+// current reports whether the topology is that of the given map and of who is alive.
+func (t *topology) current(m *ring.Map, self ring.NodeID, live func(ring.NodeID) bool) bool {
+	if t.ring != m || t.self != self {
+		return false
+	}
+	for _, x := range m.Members {
+		if t.live[x.ID] != (x.ID == self || live(x.ID)) {
+			return false
+		}
+	}
+	return true
+}
+
+// derived is the topology with everything that follows from it.
+func (t *topology) derived() *topology {
+	t.derive.Do(func() {
+		t.primary = make(map[ring.NodeID][][2]ring.Slot, len(t.ring.Members))
+		for _, x := range t.ring.Members {
+			t.primary[x.ID] = t.primaryRanges(x.ID)
+		}
+		t.nodes = t.nodesText()
+		t.owning = t.owningMembers()
+	})
+	return t
 }
 
 // newTopology asks once for every member whether it is alive, so that one reply does not contradict itself. A node is
@@ -119,7 +167,7 @@ func (t *topology) nodesText() string {
 		}
 		b.WriteString(x.ID.Hex() + " " + host + ":" + itoa(port) + "@" + itoa(bus) + " " + flags + " - 0 0 " +
 			strconv.FormatUint(t.ring.Epoch, 10) + " " + link)
-		for _, r := range t.primaryRanges(x.ID) {
+		for _, r := range t.primary[x.ID] {
 			b.WriteString(" " + itoa(int64(r[0])))
 			if r[1] != r[0] {
 				b.WriteString("-" + itoa(int64(r[1])))
@@ -145,7 +193,7 @@ func (t *topology) infoFields() []InfoField {
 		{"cluster_slots_pfail", "0"},
 		{"cluster_slots_fail", itoa(int64(ring.Slots - served))},
 		{"cluster_known_nodes", itoa(int64(len(t.ring.Members)))},
-		{"cluster_size", itoa(int64(t.owningMembers()))},
+		{"cluster_size", itoa(int64(t.derived().owning))},
 		{"cluster_current_epoch", epoch},
 		{"cluster_my_epoch", epoch},
 		{"cluster_stats_messages_sent", "0"},

@@ -9,7 +9,7 @@ func clusterCommands() []*Command {
 		{Name: "slots", Arity: 2, Flags: FlagStale, Run: withTopology(writeSlots)},
 		{Name: "shards", Arity: 2, Flags: FlagStale, Run: withTopology(writeShards)},
 		{Name: "nodes", Arity: 2, Flags: FlagStale, Run: withTopology(func(_ *Conn, t *topology, w *Writer) {
-			w.Verbatim("txt", t.nodesText())
+			w.Verbatim("txt", t.derived().nodes)
 		})},
 		{Name: "info", Arity: 2, Flags: FlagStale, Run: withTopology(func(c *Conn, t *topology, w *Writer) {
 			w.Verbatim("txt", fieldLines(mergeFields(t.infoFields(), c.Backend().Info("clusterinfo"))))
@@ -27,13 +27,12 @@ func clusterCommands() []*Command {
 // withTopology runs a command on the ring as it is now.
 func withTopology(run func(c *Conn, t *topology, w *Writer)) func(*Conn, [][]byte, *Writer) {
 	return func(c *Conn, _ [][]byte, w *Writer) {
-		b := c.Backend()
-		m := b.Ring()
-		if m == nil {
+		t := c.Server().topology()
+		if t == nil {
 			w.Error("CLUSTERDOWN The node has no ring map yet")
 			return
 		}
-		run(c, newTopology(m, b.Self(), b.Live), w)
+		run(c, t, w)
 	}
 }
 
@@ -64,7 +63,7 @@ func writeShards(_ *Conn, t *topology, w *Writer) {
 	for _, x := range t.ring.Members {
 		w.Map(2)
 		w.BulkString("slots")
-		ranges := t.primaryRanges(x.ID)
+		ranges := t.derived().primary[x.ID]
 		w.Array(2 * len(ranges))
 		for _, r := range ranges {
 			w.Int(int64(r[0]))

@@ -24,6 +24,9 @@ func planDel(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 		return replyInt, ""
 	}
 	index, distinct := distinctKeys(len(keys), func(i int) []byte { return keys[i] })
+	if distinct >= manyFrom {
+		return planSumMany(v, keys, index, distinct, wire.Op{Code: wire.OpDel}, false), ""
+	}
 	addDistinct(v, index, distinct, func(i int) wire.Op { return wire.Op{Code: wire.OpDel, Key: keys[i]} })
 	return replySum, ""
 }
@@ -36,6 +39,9 @@ func planExists(c *Conn, args [][]byte, v *Vector) (Reply, string) {
 		return replyInt, ""
 	}
 	index, distinct := distinctKeys(len(keys), func(i int) []byte { return keys[i] })
+	if distinct >= manyFrom {
+		return planSumMany(v, keys, index, distinct, wire.Op{Code: wire.OpExists, ReadOne: c.ReadOnly()}, true), ""
+	}
 	addDistinct(v, index, distinct, func(i int) wire.Op {
 		return wire.Op{Code: wire.OpExists, Key: keys[i], ReadOne: c.ReadOnly()}
 	})
@@ -49,6 +55,40 @@ func planExists(c *Conn, args [][]byte, v *Vector) (Reply, string) {
 		}
 		w.Int(sum)
 	}, ""
+}
+
+// planSumMany answers the sum over very many keys, each counted once or as often as it is named.
+func planSumMany(v *Vector, keys [][]byte, index []int32, distinct int, op wire.Op, repeats bool) Reply {
+	var o outcome
+	var sum int64
+	first := firsts(index, distinct)
+	var times []int32
+	if repeats {
+		times = make([]int32, distinct)
+		for _, j := range index {
+			times[j]++
+		}
+	}
+	v.addMany(many{n: distinct, keep: 12,
+		op: func(j int) wire.Op {
+			next := op
+			next.Key = keys[first[j]]
+			return next
+		},
+		take: func(j int, r *wire.Result) {
+			o.note(r)
+			if repeats {
+				sum += r.Int * int64(times[j])
+			} else {
+				sum += r.Int
+			}
+		},
+	})
+	return func(w *Writer, _ []wire.Op, _ []wire.Result) {
+		if !o.failed(w) {
+			w.Int(sum)
+		}
+	}
 }
 
 func replyType(w *Writer, _ []wire.Op, res []wire.Result) {

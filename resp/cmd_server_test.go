@@ -93,7 +93,7 @@ func TestConfig(t *testing.T) {
 		{"CONFIG GET appendonly", `["appendonly" "yes"]`},
 		{"CONFIG GET appendfsync dir shoal-?", `["appendfsync" "always" "dir" "/data" "shoal-w" "2"]`},
 		{"CONFIG GET PROTO*", `["proto-max-bulk-len" "67108864"]`},
-		{"CONFIG GET max[cm]* maxmemory", `["maxclients" "10000" "maxmemory" "0" "maxmemory-policy" "noeviction" "maxmemory-samples" "5"]`},
+		{"CONFIG GET max[cm]* maxmemory", `["maxclients" "10000" "maxmemory" "0" "maxmemory-clients" "268435456" "maxmemory-policy" "noeviction" "maxmemory-samples" "5"]`},
 		{"CONFIG GET nosuch", "[]"},
 		{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command"},
 

@@ -18,31 +18,33 @@ func stringCommands() []*Command {
 // planRead plans a command that reads one key, args[1].
 func planRead(code wire.Code, reply Reply) func(*Conn, [][]byte, *Vector) (Reply, string) {
 	return func(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-		v.Add(wire.Op{Code: code, Key: args[1], ReadOne: c.ReadOnly()})
+		op := v.next()
+		op.Code, op.Key, op.ReadOne = code, args[1], c.ReadOnly()
 		return reply, ""
 	}
 }
 
 func planGet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-	v.Add(wire.Op{Code: wire.OpGet, Key: args[1], ReadOne: c.ReadOnly()})
+	op := v.next()
+	op.Code, op.Key, op.ReadOne = wire.OpGet, args[1], c.ReadOnly()
 	return replyValue, ""
 }
 
 func planSet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-	op := wire.Op{Code: wire.OpSet, Key: args[1], Value: args[2]}
+	op := v.next()
+	op.Code, op.Key, op.Value = wire.OpSet, args[1], args[2]
 	if len(args) > 3 {
 		o, errText := parseSetOptions(args[3:])
 		if errText == "" && o.refused != "" {
 			errText = errUnsupported("SET", o.refused)
 		}
 		if errText == "" {
-			errText = o.apply(&op, "set", c.Now().UnixMilli())
+			errText = o.apply(op, "set", c.Now().UnixMilli())
 		}
 		if errText != "" {
 			return nil, errText
 		}
 	}
-	v.Add(op)
 	return replyOK, ""
 }
 
@@ -61,6 +63,9 @@ func planSetEx(name string, unit timeUnit) func(*Conn, [][]byte, *Vector) (Reply
 func planMGet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
 	keys := args[1:]
 	index, distinct := distinctKeys(len(keys), func(i int) []byte { return keys[i] })
+	if distinct >= manyFrom {
+		return planMGetMany(v, keys, index, distinct, c.ReadOnly()), ""
+	}
 	addDistinct(v, index, distinct, func(i int) wire.Op {
 		return wire.Op{Code: wire.OpGet, Key: keys[i], ReadOne: c.ReadOnly()}
 	})
@@ -75,6 +80,38 @@ func planMGet(c *Conn, args [][]byte, v *Vector) (Reply, string) {
 	}, ""
 }
 
+// planMGetMany holds the values only.
+func planMGetMany(v *Vector, keys [][]byte, index []int32, distinct int, readOne bool) Reply {
+	var o outcome
+	first := firsts(index, distinct)
+	values := make([][]byte, distinct) // nil: missing
+	v.addMany(many{n: distinct, keep: 24 + 4 + 4,
+		op: func(j int) wire.Op { return wire.Op{Code: wire.OpGet, Key: keys[first[j]], ReadOne: readOne} },
+		take: func(j int, r *wire.Result) {
+			o.note(r)
+			switch {
+			case r.Found && r.Value == nil:
+				values[j] = []byte{}
+			case r.Found:
+				values[j] = r.Value
+			}
+		},
+	})
+	return func(w *Writer, _ []wire.Op, _ []wire.Result) {
+		if o.failed(w) {
+			return
+		}
+		w.Array(len(index))
+		for _, j := range index {
+			if values[j] == nil {
+				w.Null()
+			} else {
+				w.Bulk(values[j])
+			}
+		}
+	}
+}
+
 // planMSet writes every key once, with the last value given for it.
 func planMSet(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 	pairs := args[1:]
@@ -85,6 +122,21 @@ func planMSet(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 	last := make([]int, distinct)
 	for i, j := range index {
 		last[j] = i
+	}
+	if distinct >= manyFrom {
+		var o outcome
+		v.addMany(many{n: distinct, keep: 8,
+			op: func(j int) wire.Op {
+				i := last[j]
+				return wire.Op{Code: wire.OpSet, Key: pairs[2*i], Value: pairs[2*i+1]}
+			},
+			take: func(_ int, r *wire.Result) { o.note(r) },
+		})
+		return func(w *Writer, _ []wire.Op, _ []wire.Result) {
+			if !o.failed(w) {
+				w.OK()
+			}
+		}, ""
 	}
 	for _, i := range last {
 		v.Add(wire.Op{Code: wire.OpSet, Key: pairs[2*i], Value: pairs[2*i+1]})

@@ -62,6 +62,7 @@ func parameters(s *Settings, b Backend) parameterList {
 	list := parameterList{
 		{"client-query-buffer-limit", strconv.FormatInt(s.QueryBuffer.Load(), 10), setBytes(1<<20, 4<<30, s.QueryBuffer.Store)},
 		{"maxclients", strconv.FormatInt(s.MaxClients.Load(), 10), setNumber(1, math.MaxUint32, s.MaxClients.Store)},
+		{"maxmemory-clients", strconv.FormatInt(s.ClientMemory.Load(), 10), setBytes(0, math.MaxInt64, s.ClientMemory.Store)},
 		{"proto-max-bulk-len", strconv.FormatInt(s.MaxBulk.Load(), 10), setBytes(1<<20, 512<<20, s.MaxBulk.Store)},
 		{"protected-mode", yesNo(s.ProtectedMode.Load()), setYesNo(s.ProtectedMode.Store)},
 		{"requirepass", s.Password(), setPassword},

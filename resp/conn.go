@@ -40,10 +40,15 @@ type Conn struct {
 	remote  string
 	local   string
 	state   State
-	now     time.Time // start of the running batch
-	turn    time.Time // when the connection last let others run
-	closing bool      // close once the replies so far are out
-	readCap int       // value-returning operations the next vector may hold, see Vector
+	now     time.Time     // start of the running batch
+	turn    time.Duration // when the connection last let others run, on the stopwatch
+	closing bool          // close once the replies so far are out
+	readCap int           // value-returning operations the next vector may hold, see Vector
+	ready   bool          // the backend was, in this batch
+	held    holding
+	typical int // bytes of a value, of the last vector that read some
+	known   known
+	counted counted
 
 	proto    atomic.Int32
 	authed   atomic.Bool
@@ -188,9 +193,9 @@ const turnTime = time.Millisecond
 
 // giveWay ends the connection's turn if it has lasted. It is called by the connection's goroutine only.
 func (c *Conn) giveWay() {
-	if now := time.Now(); now.Sub(c.turn) > turnTime {
+	if now := c.srv.stopwatch(); now-c.turn > turnTime {
 		runtime.Gosched()
-		c.turn = time.Now()
+		c.turn = c.srv.stopwatch()
 	}
 }
 
@@ -199,21 +204,40 @@ func (c *Conn) begin(b batch) {
 	c.now = c.srv.opts.Now()
 	c.lastAt.Store(c.now.UnixNano())
 	c.calls.Add(int64(len(b.ends)))
-	c.queryLen.Store(int64(b.size))
-	c.queryCap.Store(int64(b.room))
+	store(&c.queryLen, int64(b.size))
+	store(&c.queryCap, int64(b.room))
 	c.w.errors = 0
-	c.wbuf = replyBuffers.Get().(*[]byte)
-	c.w.buf = (*c.wbuf)[:0]
+	c.ready = false
+	c.held.query = c.guard.queryBytes()
+	c.settle()
+}
+
+// store spares the bus when nothing changes. There is one writer.
+func store(at *atomic.Int64, n int64) {
+	if at.Load() != n {
+		at.Store(n)
+	}
+}
+
+// openWriter gives the writer a buffer if it has none. It is called as late as possible: a connection that waits for
+// the backend has nothing to write yet, and the buffer that was used last is still in the processor's cache.
+func (c *Conn) openWriter() {
+	if c.wbuf == nil {
+		c.wbuf = replyBuffers.Get().(*[]byte)
+		c.w.buf = (*c.wbuf)[:0]
+	}
 }
 
 // finish sends what is left of the batch's replies and gives the buffer back.
 func (c *Conn) finish() {
 	c.w.Flush()
-	if cap(c.w.buf) <= 4*flushAt {
+	if c.wbuf != nil && cap(c.w.buf) <= 4*flushAt {
 		*c.wbuf = c.w.buf[:0]
 		replyBuffers.Put(c.wbuf)
 	}
 	c.w.buf, c.wbuf = nil, nil
+	c.held.vector = 0
+	c.settle()
 	if c.w.err != nil {
 		c.closing = true
 	}

@@ -125,9 +125,10 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 		created: s.opts.Now(),
 		remote:  nc.RemoteAddr().String(),
 		local:   nc.LocalAddr().String(),
-		readCap: readCapFirst,
+		readCap: s.largest.readCap(),
 	}
-	c.guard = &guard{Conn: nc, conn: c, born: time.Now()}
+	c.guard = &guard{Conn: nc, conn: c, born: time.Now(), size: queryFirst}
+	c.guard.ready = newReadiness(c.guard)
 	c.guard.parser.bulk = -1
 	c.w.sink = c.guard.send
 	c.SetProto(2)

@@ -22,6 +22,7 @@ const (
 	errSelect         = "ERR SELECT is not allowed in cluster mode"
 	errInvalidSlot    = "ERR Invalid slot"
 	errInvalidCommand = "ERR Invalid command specified"
+	errClientMemory   = "OOM command not allowed when used memory > 'maxmemory-clients'."
 	errNoKeys         = "ERR The command has no key arguments"
 	errKeysArity      = "ERR Invalid number of arguments specified for command"
 	errNXvsXX         = "ERR NX and XX, GT or LT options at the same time are not compatible"

@@ -8,14 +8,10 @@ import (
 	"time"
 )
 
-// trigger is all that redcon's parser ever sees: one whole, constant command per batch. It is 16 bytes long so that it
-// always ends where redcon's 4096-byte buffer does, and that buffer never grows.
-const trigger = "*1\r\n$6\r\nVECTOR\r\n"
-
 // Sizes of the query buffer in bytes.
 const (
-	queryFirst  = 4 << 10  // of a new or idle connection
-	queryUsual  = 64 << 10 // kept between batches; a pipeline is taken in pieces of this size
+	queryFirst  = 4 << 10  // of a new connection
+	queryUsual  = 64 << 10 // the most between batches; a pipeline is taken in pieces of this size
 	queryMost   = 1 << 31  // whatever the settings say, so that a span fits its 32 bits
 	queryLeast  = 1 << 20  // likewise
 	writeChunk  = 256 << 10
@@ -25,27 +21,29 @@ const (
 )
 
 var (
-	errDraining  = errors.New("resp: server is closing")
-	errReadPanic = errors.New("resp: the request parser panicked")
+	errDraining = errors.New("resp: server is closing")
+	errIdleRead = errors.New("resp: redcon reads a connection that was taken over")
 )
 
-// guard stands between the socket and redcon. Its Read frames requests and answers with the trigger when at least one
-// is complete; redcon's handler then takes them with take. All methods but Close and drain belong to the connection's
-// goroutine.
+// guard stands before the socket: it frames requests (nextBatch, take) and sends replies. It is the net.Conn that
+// redcon accepts, until the server takes it over (see takeOver). All methods but Close and drain belong to the
+// connection's goroutine.
 type guard struct {
 	net.Conn
 	conn   *Conn
+	ready  *readiness // nil: the socket cannot be waited for without a buffer
 	parser parser
 	args   [][]byte // of the batch, reused
 
-	triggered bool      // a batch was announced and not yet taken
-	closing   bool      // read nothing more
-	lingers   bool      // let the client read the last reply before the socket goes
-	quiet     int       // batches in a row that used little of a grown buffer
-	born      time.Time // deadlines are in the socket's time, whatever clock the commands are given
-	started   time.Time // when waiting for the rest of a begun command began, zero: none is begun
-	armed     time.Time // the read deadline that is set
-	writeBy   time.Time // the write deadline that is set
+	taken   bool          // redcon handed the connection over
+	closing bool          // read nothing more
+	lingers bool          // let the client read the last reply before the socket goes
+	quiet   int           // batches in a row that used little of a grown buffer
+	size    int           // of the buffer that the next request gets, bytes
+	born    time.Time     // deadlines are in the socket's time, whatever clock the commands are given
+	started time.Time     // when waiting for the rest of a begun command began, zero: none is begun
+	armed   time.Time     // the read deadline that is set
+	writeBy time.Duration // the write deadline that is set, on the server's stopwatch
 
 	draining atomic.Bool
 	closed   atomic.Bool
@@ -68,27 +66,6 @@ func (b *batch) command(i int) [][]byte {
 		from = b.ends[i-1]
 	}
 	return b.args[from:b.ends[i]:b.ends[i]]
-}
-
-// Read blocks until a batch is complete and then writes the trigger into dst.
-func (g *guard) Read(dst []byte) (n int, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			g.conn.srv.opts.Log.Error("client connection closed: reading panicked", "client", g.conn.remote, "panic", p)
-			n, err = 0, errReadPanic
-		}
-	}()
-	if len(dst) < len(trigger) {
-		return 0, io.ErrShortBuffer
-	}
-	if g.triggered { // a handler that did not take its batch would otherwise see it for ever
-		return 0, errReadPanic
-	}
-	if err := g.nextBatch(); err != nil {
-		return 0, err
-	}
-	g.triggered = true
-	return copy(dst, trigger), nil
 }
 
 // nextBatch frames and reads until there is something to run.
@@ -121,7 +98,6 @@ func (g *guard) limits() limits {
 
 // take hands over the announced batch.
 func (g *guard) take() batch {
-	g.triggered = false
 	p := &g.parser
 	n := 0
 	if len(p.ends) > 0 {
@@ -140,14 +116,15 @@ func (g *guard) take() batch {
 // fill reads once, after making room.
 func (g *guard) fill() error {
 	if !g.makeRoom() {
-		g.parser.err = protoTooMuch
+		if g.parser.err == "" {
+			g.parser.err = protoTooMuch
+		}
 		return nil
 	}
 	if err := g.armRead(); err != nil {
 		return err
 	}
-	buf := g.parser.buf
-	n, err := g.Conn.Read(buf[len(buf):cap(buf)])
+	n, err := g.receive()
 	if n <= 0 {
 		if err == nil {
 			err = io.ErrNoProgress
@@ -155,10 +132,21 @@ func (g *guard) fill() error {
 		return err
 	}
 	g.conn.giveWay()
-	g.parser.buf = buf[:len(buf)+n]
+	g.parser.buf = g.parser.buf[:len(g.parser.buf)+n]
 	g.conn.bytesIn.Add(int64(n))
 	g.conn.srv.stats.BytesIn.Add(int64(n))
 	return nil
+}
+
+// receive reads into the free part of the buffer. While it waits for a client that has begun nothing, it holds no
+// buffer, if the socket allows that.
+func (g *guard) receive() (int, error) {
+	if g.ready != nil {
+		return g.ready.read(g)
+	}
+	g.acquire()
+	buf := g.parser.buf
+	return g.Conn.Read(buf[len(buf):cap(buf)])
 }
 
 // makeRoom gives the buffer room for more, moving or doubling it: it never grows beyond twice what has arrived. It
@@ -189,7 +177,25 @@ func (g *guard) makeRoom() bool {
 			size = need
 		}
 	}
-	p.compact(make([]byte, 0, min(size, most)))
+	size = min(size, most)
+	if size > queryUsual && !g.mayGrow(size) {
+		return false
+	}
+	clear(g.args[:cap(g.args)]) // they point into the old buffer
+	p.compact(make([]byte, 0, size))
+	return true
+}
+
+// mayGrow asks the server's budget for a buffer of the given size, and for the arguments so far.
+func (g *guard) mayGrow(size int) bool {
+	h := &g.conn.held
+	before := h.query
+	h.query = g.queryBytes() - cap(g.parser.buf) + size
+	if !g.conn.mayHold(g.conn.srv.opts.ReadTimeout) {
+		h.query = before
+		g.parser.err = protoNoMemory
+		return false
+	}
 	return true
 }
 
@@ -198,6 +204,9 @@ func (g *guard) makeRoom() bool {
 func (g *guard) rest() {
 	p := &g.parser
 	used, size := len(p.buf), cap(p.buf)
+	if size == 0 {
+		return // it has none, and gets one of g.size when there is something to read
+	}
 	g.quiet++
 	switch {
 	case used > size/4:
@@ -209,12 +218,12 @@ func (g *guard) rest() {
 	if used == size {
 		size *= 4
 	}
-	size = min(max(size, queryFirst), queryUsual)
-	into := p.buf
-	if size != cap(into) {
-		into = make([]byte, 0, size)
+	g.size = min(max(size, queryFirst), queryUsual)
+	if g.size != cap(p.buf) {
+		g.release()
+		return
 	}
-	p.compact(into)
+	p.compact(p.buf)
 }
 
 // armRead sets the deadline for the next read, if it is not the one already set.
@@ -264,7 +273,16 @@ func (g *guard) send(b []byte) error {
 		if err := g.armWrite(); err != nil {
 			return err
 		}
+		counts := len(piece) > holdFree
+		if counts {
+			g.conn.held.writing = len(piece)
+			g.conn.settle()
+		}
 		n, err := g.Conn.Write(piece)
+		if counts {
+			g.conn.held.writing = 0
+			g.conn.settle()
+		}
 		g.conn.bytesOut.Add(int64(n))
 		g.conn.srv.stats.BytesOut.Add(int64(n))
 		if err != nil {
@@ -278,13 +296,13 @@ func (g *guard) send(b []byte) error {
 // armWrite leaves at least WriteTimeout for the next write. Deadlines are set half a timeout ahead, so that a busy
 // connection does it seldom.
 func (g *guard) armWrite() error {
-	o := &g.conn.srv.opts
-	now := time.Now()
-	if g.writeBy.Sub(now) >= o.WriteTimeout {
+	srv := g.conn.srv
+	now, least := srv.stopwatch(), srv.opts.WriteTimeout
+	if g.writeBy-now >= least {
 		return nil
 	}
-	g.writeBy = now.Add(o.WriteTimeout + o.WriteTimeout/2)
-	return g.Conn.SetWriteDeadline(g.writeBy)
+	g.writeBy = now + least + least/2
+	return g.Conn.SetWriteDeadline(srv.epoch.Add(g.writeBy))
 }
 
 // linger ends a connection that was sent an error while more of its bytes may be on the way. Closing at once would
@@ -306,14 +324,6 @@ func (g *guard) linger() {
 		left -= n
 		g.conn.giveWay()
 	}
-}
-
-// Write is redcon's way out. Replies do not take it (see send); redcon itself only flushes nothing.
-func (g *guard) Write(b []byte) (int, error) {
-	if err := g.send(b); err != nil {
-		return 0, err
-	}
-	return len(b), nil
 }
 
 // Close ends the connection. It may be called from any goroutine and more than once.

@@ -26,6 +26,7 @@ const (
 	protoMultibulkNoAut = "unauthenticated multibulk length"
 	protoBulkNoAuth     = "unauthenticated bulk length"
 	protoTooMuch        = "query buffer limit reached" // Redis closes without a word here
+	protoNoMemory       = "maxmemory-clients reached"  // and here
 )
 
 // limits are what may change between two commands.
@@ -41,6 +42,7 @@ type span struct{ from, to uint32 }
 // bounded number of times however the bytes arrive, and the commands it finds depend on the bytes only, never on how
 // they were split.
 type parser struct {
+	mem   *query // whose memory this is
 	buf   []byte
 	pos   int // parsed up to here
 	scan  int // no line end in buf[pos:scan]
@@ -72,6 +74,9 @@ func (p *parser) parse(l limits) {
 		}
 		more := false
 		if p.buf[p.pos] == '*' {
+			if !l.noAuth && p.quick() {
+				continue
+			}
 			more = p.multibulk(l)
 		} else {
 			more = p.inline()

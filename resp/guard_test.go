@@ -46,14 +46,13 @@ func newTestGuard(conn net.Conn, noAuth bool) *guard {
 func frame(t testing.TB, pieces []string, noAuth bool) (commands [][]string, errText string) {
 	t.Helper()
 	g := newTestGuard(&scriptConn{pieces: pieces}, noAuth)
-	var dst [4096]byte
 	for {
-		n, err := g.Read(dst[:])
+		err := g.nextBatch()
 		if err == io.EOF {
 			return commands, ""
 		}
-		if err != nil || string(dst[:n]) != trigger {
-			t.Fatalf("guard said %q, %v; only the trigger may reach redcon", dst[:n], err)
+		if err != nil {
+			t.Fatal(err)
 		}
 		b := g.take()
 		for i := range b.ends {
@@ -139,15 +138,14 @@ func TestGuardIsStrictBeforeAuth(t *testing.T) {
 // Before AUTH commands come one by one, so that AUTH lifts the limits for what follows it in the same packet.
 func TestGuardStopsAfterEachCommandBeforeAuth(t *testing.T) {
 	g := newTestGuard(&scriptConn{pieces: []string{"*2\r\n$4\r\nAUTH\r\n$1\r\np\r\n*11\r\n"}}, true)
-	var dst [4096]byte
-	if _, err := g.Read(dst[:]); err != nil {
+	if err := g.nextBatch(); err != nil {
 		t.Fatal(err)
 	}
 	if b := g.take(); len(b.ends) != 1 || b.err != "" {
 		t.Fatalf("got %d commands and error %q with AUTH", len(b.ends), b.err)
 	}
 	g.conn.SetAuthenticated(true)
-	if _, err := g.Read(dst[:]); err != io.EOF {
+	if err := g.nextBatch(); err != io.EOF {
 		t.Fatalf("eleven arguments after AUTH: %v", err)
 	}
 }
@@ -157,8 +155,7 @@ func TestGuardBoundsTheQueryBuffer(t *testing.T) {
 	for header, want := range map[string]string{"*1000\r\n": "", "*2000\r\n": protoTooMuch} {
 		g := newTestGuard(&scriptConn{pieces: endless(header, argument, 2000)}, false)
 		g.conn.Settings().QueryBuffer.Store(queryLeast)
-		var dst [4096]byte
-		if _, err := g.Read(dst[:]); err != nil {
+		if err := g.nextBatch(); err != nil {
 			t.Fatal(err)
 		}
 		if b := g.take(); b.err != want || b.room > queryLeast {
@@ -179,8 +176,7 @@ func endless(first, rest string, n int) []string {
 func TestGuardGrowsByWhatArrived(t *testing.T) {
 	const arrived = 100 << 10
 	g := newTestGuard(&scriptConn{pieces: []string{"*1\r\n$60000000\r\n" + strings.Repeat("x", arrived)}}, false)
-	var dst [4096]byte
-	if _, err := g.Read(dst[:]); err != io.EOF {
+	if err := g.nextBatch(); err != io.EOF {
 		t.Fatal(err)
 	}
 	if room := cap(g.parser.buf); room > 2*arrived+queryUsual {
@@ -203,8 +199,7 @@ func TestGuardGrowsInGreatSteps(t *testing.T) {
 	const args = 300_000
 	conn := &scriptConn{pieces: []string{fmt.Sprintf("*%d\r\n", args) + strings.Repeat("$6\r\nabcdef\r\n", args)}}
 	g := newTestGuard(conn, false)
-	var dst [4096]byte
-	if _, err := g.Read(dst[:]); err != nil {
+	if err := g.nextBatch(); err != nil {
 		t.Fatal(err)
 	}
 	if b := g.take(); len(b.args) != args || conn.read > 60 {
@@ -286,10 +281,9 @@ func BenchmarkGuard(b *testing.B) {
 	for _, pipeline := range []int{1, 16} {
 		b.Run(fmt.Sprint("pipeline=", pipeline), func(b *testing.B) {
 			g := newTestGuard(&loopConn{data: []byte(strings.Repeat(set, pipeline))}, false)
-			var dst [4096]byte
 			b.ReportAllocs()
 			for n := 0; n < b.N; {
-				if _, err := g.Read(dst[:]); err != nil {
+				if err := g.nextBatch(); err != nil {
 					b.Fatal(err)
 				}
 				n += len(g.take().ends)

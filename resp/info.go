@@ -160,7 +160,7 @@ func clientFields(s *Server) []InfoField {
 }
 
 // memoryFields come from the Go runtime: used is live and not yet collected heap, rss what is held from the system.
-func memoryFields(*Server) []InfoField {
+func memoryFields(s *Server) []InfoField {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/heap/objects:bytes"},
 		{Name: "/memory/classes/total:bytes"},
@@ -178,6 +178,7 @@ func memoryFields(*Server) []InfoField {
 		{"maxmemory_human", "0B"},
 		{"maxmemory_policy", "noeviction"},
 		{"mem_fragmentation_ratio", fmt.Sprintf("%.2f", float64(rss)/float64(max(used, 1)))},
+		{"mem_clients_normal", itoa(s.budget.used.Load())},
 		{"mem_allocator", "libc"},
 		{"active_defrag_running", "0"},
 		{"lazyfree_pending_objects", "0"},
@@ -277,10 +278,8 @@ func commandStatsFields(s *Server) []InfoField {
 }
 
 func ringInfoFields(s *Server) []InfoField {
-	b := s.Backend()
-	m := b.Ring()
-	if m == nil {
-		return nil
+	if t := s.topology(); t != nil {
+		return t.ringFields()
 	}
-	return newTopology(m, b.Self(), b.Live).ringFields()
+	return nil
 }

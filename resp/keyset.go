@@ -23,44 +23,55 @@ type keySlot struct {
 
 var keySeed = maphash.MakeSeed()
 
-func (k *keySet) has(ops []wire.Op, key []byte) bool {
+func hashKey(key []byte) uint32 { return uint32(maphash.Bytes(keySeed, key)) }
+
+// find returns the index of the operation with the key, whose hash is h, or -1.
+func (k *keySet) find(ops []wire.Op, key []byte, h uint32) int {
 	if k.n == 0 {
-		return false
+		return -1
 	}
-	h := uint32(maphash.Bytes(keySeed, key))
 	mask := uint32(len(k.slots) - 1)
 	for i := h & mask; k.slots[i].gen == k.gen; i = (i + 1) & mask {
 		if s := &k.slots[i]; s.hash == h && bytes.Equal(ops[s.idx].Key, key) {
-			return true
+			return int(s.idx)
 		}
 	}
-	return false
+	return -1
 }
 
-// add puts ops[i] in; done is where the running vector starts, for growing.
-func (k *keySet) add(ops []wire.Op, done, i int) {
+// put adds the operation with index i, whose key is not in yet and has the hash h.
+func (k *keySet) put(i int, h uint32) {
 	if 2*(k.n+1) > len(k.slots) {
-		k.slots = make([]keySlot, max(64, 2*len(k.slots)))
-		k.gen, k.n = 1, 0
-		for j := done; j < i; j++ {
-			k.put(ops, j)
-		}
+		k.widen()
 	}
-	k.put(ops, i)
+	k.set(int32(i), h)
 }
 
-func (k *keySet) put(ops []wire.Op, i int) {
-	h := uint32(maphash.Bytes(keySeed, ops[i].Key))
+func (k *keySet) set(i int32, h uint32) {
 	mask := uint32(len(k.slots) - 1)
 	at := h & mask
 	for k.slots[at].gen == k.gen {
 		at = (at + 1) & mask
 	}
-	k.slots[at] = keySlot{gen: k.gen, hash: h, idx: int32(i)}
+	k.slots[at] = keySlot{gen: k.gen, hash: h, idx: i}
 	k.n++
 }
 
+func (k *keySet) widen() {
+	old, gen := k.slots, k.gen
+	k.slots = make([]keySlot, max(64, 2*len(old)))
+	k.gen, k.n = 1, 0
+	for _, s := range old {
+		if s.gen == gen && gen != 0 {
+			k.set(s.idx, s.hash)
+		}
+	}
+}
+
 func (k *keySet) clear() {
+	if k.n == 0 {
+		return
+	}
 	k.n = 0
 	k.gen++
 	if k.gen == 0 { // wrapped: old marks would look new

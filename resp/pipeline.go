@@ -1,35 +1,11 @@
 package resp
 
-import (
-	"bytes"
-	"runtime/debug"
-
-	"github.com/tidwall/redcon"
-)
+import "bytes"
 
 const errNoAuth = "NOAUTH Authentication required."
 
-// handle is redcon's handler: the trigger arrived, so the guard holds a batch.
-func (s *Server) handle(rc redcon.Conn, _ redcon.Command) {
-	g, ok := rc.NetConn().(*guard)
-	if !ok {
-		rc.Close()
-		return
-	}
-	s.serveBatch(g.conn)
-}
-
-// serveBatch runs the commands of a batch and flushes their replies. A panic ends the connection, not the node.
+// serveBatch runs the commands of a batch and flushes their replies.
 func (s *Server) serveBatch(c *Conn) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.stats.Panics.Add(1)
-			s.opts.Log.Error("client connection closed: a command panicked",
-				"client", c.remote, "panic", p, "stack", string(debug.Stack()))
-			c.guard.closing = true
-			c.guard.Close()
-		}
-	}()
 	b := c.guard.take()
 	c.begin(b)
 	v := vectorPool.Get().(*Vector)
@@ -41,6 +17,7 @@ func (s *Server) serveBatch(c *Conn) {
 	if b.err != "" && !c.closing {
 		s.protocolError(c, b.err)
 	}
+	c.counted.flush()
 	errors := c.w.errors
 	c.finish()
 	v.release() // not deferred: after a panic its state is not to be trusted
@@ -66,6 +43,7 @@ func (s *Server) runCommands(c *Conn, v *Vector, b batch) (ran int) {
 
 func (s *Server) protocolError(c *Conn, text string) {
 	s.stats.ProtocolFails.Add(1)
+	c.openWriter()
 	c.w.Error("ERR Protocol error: " + text)
 	c.closing = true
 	c.guard.lingers = true
@@ -84,16 +62,17 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 	case cmd == nil:
 		return // closed without an answer
 	}
-	c.lastCmd.Store(cmd)
-	cmd.stats.Calls.Add(1)
+	c.count(cmd)
 	if cmd.Plan != nil {
 		v.plan(cmd, args)
 		return
 	}
+	c.counted.flush() // it may be the one that shows the counts
 	v.drain()
 	if c.w.err != nil {
 		return
 	}
+	c.openWriter()
 	before := c.w.errors
 	cmd.Run(c, args, &c.w)
 	if c.w.errors != before {
@@ -104,7 +83,7 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 // resolve finds the command and checks, in Redis's order, that it exists, its arity, authentication and loading. The
 // command is returned with the error where it is known. Neither: the connection is to be closed.
 func (s *Server) resolve(c *Conn, args [][]byte) (*Command, string) {
-	cmd := s.opts.Commands.Lookup(args[0])
+	cmd := c.known.lookup(s.opts.Commands, args[0])
 	if cmd == nil {
 		if crossProtocol(args[0]) {
 			s.opts.Log.Warn("client connection closed: it speaks HTTP (possible cross-protocol attack)", "client", c.remote)
@@ -128,10 +107,11 @@ func (s *Server) resolve(c *Conn, args [][]byte) (*Command, string) {
 	case !c.Authenticated() && !cmd.Has(FlagNoAuth):
 		return cmd, errNoAuth
 	}
-	if !cmd.Has(FlagLoading) {
+	if !c.ready && !cmd.Has(FlagLoading) {
 		if text := s.opts.Backend.Ready(); text != "" {
 			return cmd, "LOADING " + text
 		}
+		c.ready = true
 	}
 	return cmd, ""
 }

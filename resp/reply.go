@@ -64,6 +64,11 @@ func (w *Writer) Int(n int64) { w.header(':', n) }
 
 // Bulk writes a string of any bytes. b is not kept.
 func (w *Writer) Bulk(b []byte) {
+	if len(b) < 1000 { // the usual one, in one go
+		w.buf = append(append(appendSize(w.buf, '$', len(b)), b...), '\r', '\n')
+		w.grown()
+		return
+	}
 	w.header('$', int64(len(b)))
 	if len(b) >= directFrom && w.sink != nil {
 		w.Flush()
@@ -179,7 +184,23 @@ func (w *Writer) aggregate(kind byte, n int) {
 	w.header(kind, int64(n))
 }
 
+// appendSize writes the line of a length below 1000.
+func appendSize(buf []byte, kind byte, n int) []byte {
+	switch {
+	case n < 10:
+		return append(buf, kind, byte('0'+n), '\r', '\n')
+	case n < 100:
+		return append(buf, kind, byte('0'+n/10), byte('0'+n%10), '\r', '\n')
+	}
+	return append(buf, kind, byte('0'+n/100), byte('0'+n/10%10), byte('0'+n%10), '\r', '\n')
+}
+
 func (w *Writer) header(kind byte, n int64) {
+	if 0 <= n && n < 1000 {
+		w.buf = appendSize(w.buf, kind, int(n))
+		w.grown()
+		return
+	}
 	w.buf = append(w.buf, kind)
 	w.buf = strconv.AppendInt(w.buf, n, 10)
 	w.buf = append(w.buf, '\r', '\n')

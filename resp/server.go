@@ -68,8 +68,12 @@ type Stats struct {
 type Server struct {
 	opts    Options
 	started time.Time
+	epoch   time.Time // when the stopwatch was started, in real time
 	nextID  atomic.Int64
 	stats   Stats
+	largest largest
+	budget  budget
+	shown   atomic.Pointer[topology] // the last that was asked for
 
 	mu struct {
 		sync.Mutex
@@ -84,8 +88,9 @@ type Server struct {
 // NewServer makes a server that serves nothing yet.
 func NewServer(opts Options) *Server {
 	opts.fill()
-	s := &Server{opts: opts, started: opts.Now(), empty: make(chan struct{}), stop: make(chan struct{})}
+	s := &Server{opts: opts, started: opts.Now(), epoch: time.Now(), empty: make(chan struct{}), stop: make(chan struct{})}
 	s.mu.conns = make(map[int64]*Conn)
+	s.budget.limit = &opts.Settings.ClientMemory
 	return s
 }
 
@@ -100,6 +105,9 @@ func (s *Server) Commands() *Table { return s.opts.Commands }
 
 // Now is the server's clock.
 func (s *Server) Now() time.Time { return s.opts.Now() }
+
+// stopwatch is the real time since the server was made. It costs half of a time.Now.
+func (s *Server) stopwatch() time.Duration { return time.Since(s.epoch) }
 
 // Started is when NewServer ran.
 func (s *Server) Started() time.Time { return s.started }
@@ -152,7 +160,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	}
 	s.mu.listener = door
 	s.mu.Unlock()
-	return redcon.Serve(door, s.handle, nil, s.closed)
+	return redcon.Serve(door, s.takeOver, nil, s.closed)
 }
 
 // Close stops accepting, lets running batches answer and then closes every connection. When ctx ends first, the rest
@@ -211,14 +219,8 @@ func (s *Server) signalEmptyLocked() {
 	}
 }
 
-// closed is redcon's callback for an ended connection.
-func (s *Server) closed(rc redcon.Conn, _ error) {
-	if g, ok := rc.NetConn().(*guard); ok {
-		s.forget(g.conn)
-	}
-}
-
 func (s *Server) forget(c *Conn) {
+	s.budget.give(c.held.counted)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.mu.conns, c.id)

@@ -7,6 +7,8 @@ const (
 	DefaultMaxBulk     = 64 << 20  // proto-max-bulk-len, bytes
 	DefaultQueryBuffer = 128 << 20 // client-query-buffer-limit, bytes
 	DefaultMaxClients  = 10000     // maxclients
+
+	DefaultClientMemory = 256 << 20 // maxmemory-clients, bytes
 )
 
 // Settings are the values that CONFIG SET may change while connections run. Everything is atomic.
@@ -15,6 +17,7 @@ type Settings struct {
 	QueryBuffer   atomic.Int64 // client-query-buffer-limit, bytes
 	MaxClients    atomic.Int64 // maxclients
 	IdleTimeout   atomic.Int64 // timeout, seconds; 0: none
+	ClientMemory  atomic.Int64 // maxmemory-clients, bytes held for all clients together; 0: no bound
 	ProtectedMode atomic.Bool  // protected-mode
 
 	password atomic.Pointer[string]
@@ -26,6 +29,7 @@ func NewSettings() *Settings {
 	s.MaxBulk.Store(DefaultMaxBulk)
 	s.QueryBuffer.Store(DefaultQueryBuffer)
 	s.MaxClients.Store(DefaultMaxClients)
+	s.ClientMemory.Store(DefaultClientMemory)
 	s.ProtectedMode.Store(true)
 	return s
 }

@@ -19,6 +19,8 @@ type noteBackend struct {
 	gets    int
 	loading string
 	onExec  func(ops []wire.Op)
+
+	clientMemory int64 // of servers that run makes
 }
 
 func newNoteBackend() *noteBackend { return &noteBackend{values: make(map[string]string)} }
@@ -40,6 +42,10 @@ func (b *noteBackend) Exec(ops []wire.Op, out []wire.Result) {
 		if ops[i].Code == wire.OpSet {
 			note = append(note, "set "+key)
 			b.values[key] = string(ops[i].Value)
+			continue
+		}
+		if ops[i].Code == wire.OpExpiry {
+			note = append(note, "ttl "+key)
 			continue
 		}
 		note = append(note, "get "+key)
@@ -64,6 +70,7 @@ func (b *noteBackend) Info(string) []InfoField                  { return nil }
 func miniTable() *Table {
 	return NewTable([]*Command{
 		{Name: "get", Arity: 2, Flags: FlagReadonly, Plan: planGets},
+		{Name: "ttl", Arity: 2, Flags: FlagReadonly, Plan: planRead(wire.OpExpiry, replyInt)},
 		{Name: "mget", Arity: -2, Flags: FlagReadonly, Plan: planGets},
 		{Name: "set", Arity: 3, Flags: FlagWrite, Plan: func(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 			if string(args[2]) == "bad" {
@@ -112,18 +119,21 @@ func planGets(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 func run(t *testing.T, b *noteBackend, readCap int, requests string) string {
 	t.Helper()
 	s := NewServer(Options{Backend: b, Commands: miniTable()})
+	s.Settings().ClientMemory.Store(b.clientMemory)
 	c := s.newConn(&scriptConn{pieces: []string{requests}})
 	c.readCap = readCap
 	var out strings.Builder
 	c.w.sink = func(p []byte) error { out.Write(p); return nil }
-	var dst [64]byte
 	for {
-		if _, err := c.guard.Read(dst[:]); err == io.EOF {
+		if err := c.guard.nextBatch(); err == io.EOF {
 			return out.String()
 		} else if err != nil {
 			t.Fatal(err)
 		}
 		s.serveBatch(c)
+		if used := s.budget.used.Load(); used != 0 && c.held.query < holdFree {
+			t.Fatalf("%d bytes are counted after the batch", used)
+		}
 	}
 }
 
@@ -141,7 +151,12 @@ func TestPipelineRunsAsVectors(t *testing.T) {
 		{"several keys are several operations", "mget a b\nset c 1\n", "*2 $-1 $-1 +OK",
 			[]string{"get a, get b, set c"}},
 		{"one key twice in a command", "set a 1\nmget a b a\n", "+OK *3 $1 1 $-1 $1 1",
-			[]string{"set a", "get a, get b", "get a"}},
+			[]string{"set a", "get a, get b"}},
+		{"repeated reads share a result", "set a 1\nget a\nget b\nget a\nmget b a\nset a 2\nget a\nget a\n",
+			"+OK $1 1 $-1 $1 1 *2 $-1 $1 1 +OK $1 2 $1 2",
+			[]string{"set a", "get a, get b", "set a", "get a"}},
+		{"different reads of a key do not", "get a\nttl a\nttl a\nget a\n", "$-1 :0 :0 $-1",
+			[]string{"get a", "ttl a", "get a"}},
 		{"commands of the connection run between", "set a 1\nping\nset b 1\n", "+OK +PONG +OK",
 			[]string{"set a", "set b"}},
 		{"refused commands answer in their place", "set a 1\nset a bad\nnope x\nget\nget a\n",
@@ -228,13 +243,36 @@ func TestReadsPerVectorFollowTheSizeOfValues(t *testing.T) {
 
 func TestCommandWithTooLargeReplyIsRefused(t *testing.T) {
 	b := newNoteBackend()
-	b.values["large"] = strings.Repeat("v", 1<<20)
-	got := run(t, b, 4, "mget"+strings.Repeat(" large", 1000)+"\nget none\n")
+	value, request := strings.Repeat("v", 1<<20), "mget"
+	for i := range 1000 {
+		key := fmt.Sprint("large", i)
+		b.values[key] = value
+		request += " " + key
+	}
+	got := run(t, b, 4, request+"\nget none\n")
 	if !strings.HasPrefix(got, "-ERR the reply of 'mget' is larger") || !strings.HasSuffix(got, "\r\n$-1\r\n") {
 		t.Errorf("got %.100q", got)
 	}
 	if held := commandReplies >> 20; b.gets > held+3 {
 		t.Errorf("%d MiB read for a refused reply of at most %d", b.gets, held)
+	}
+}
+
+func TestCommandIsRefusedWhenTheServerHoldsTooMuch(t *testing.T) {
+	b := newNoteBackend()
+	b.clientMemory = 8 << 20
+	value, request := strings.Repeat("v", 1<<20), "mget"
+	for i := range 100 {
+		key := fmt.Sprint("large", i)
+		b.values[key] = value
+		request += " " + key
+	}
+	got := run(t, b, 4, request+"\nget none\nget large0\n")
+	if !strings.HasPrefix(got, "-"+errClientMemory+"\r\n$-1\r\n$1048576\r\n") {
+		t.Errorf("got %.100q", got)
+	}
+	if b.gets > 12 {
+		t.Errorf("%d MiB read with room for 8", b.gets)
 	}
 }
 
@@ -255,10 +293,9 @@ func BenchmarkBatch(b *testing.B) {
 	s := NewServer(Options{Backend: nullBackend{newNoteBackend()}, Commands: miniTable()})
 	c := s.newConn(&loopConn{data: []byte(requests.String())})
 	c.w.sink = func([]byte) error { return nil }
-	var dst [4096]byte
 	b.ReportAllocs()
 	for n := 0; n < b.N; n += pipeline {
-		if _, err := c.guard.Read(dst[:]); err != nil {
+		if err := c.guard.nextBatch(); err != nil {
 			b.Fatal(err)
 		}
 		s.serveBatch(c)
