@@ -2,13 +2,15 @@
 //
 // A connection passes through these rooms, each in its own file:
 //
+//   - door: redcon runs the accept loop and never parses a client's byte: each connection shows it one constant
+//     command, whose handler takes the connection over (takeover).
 //   - guard: wraps the socket and frames requests before anything else sees them. Parsing is iterative and linear,
-//     lengths are checked before memory is taken, and the limits and error texts are Redis's own. redcon, which runs
-//     the accept loop and a goroutine per connection, never parses a client's byte: the guard hands it one constant
-//     command per batch, and redcon's handler then takes the real commands from the guard.
+//     lengths are checked before memory is taken, and the limits and error texts are Redis's own. A connection that
+//     waits for its client holds no buffer (query, readiness).
 //   - dispatch: finds each command in the one command table and checks arity, authentication and readiness.
 //   - Vector: gathers the operations of a whole pipeline. Operations on different keys run together in one
-//     Backend.Exec, those on one key keep their order, and replies leave strictly in the order of the commands.
+//     Backend.Exec, those on one key keep their order (equal reads share a result), and replies leave strictly in the
+//     order of the commands. What all connections hold together is bounded (budget, admission).
 //   - Writer: RESP2 and RESP3. It hands replies to the socket as they grow; while the socket does not take them, the
 //     batch waits and nothing further is read or executed.
 //
