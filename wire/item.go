@@ -29,7 +29,7 @@ const (
 	ItemWritten        // answer to an ItemOp with FlagShared: ID, Life, Row to take in, Result, FlagShared
 	ItemSums           // hash what you hold under a leaf, child by child: ID, Partition, At, Horizon, Leaves (one)
 	ItemKeys           // list what you hold under leaves: ID, Partition, At, Horizon, Leaves
-	ItemHashed     // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
+	ItemHashed         // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
 	ItemFetch          // the rows of keys: ID, Partition, Digests as the asker has them; FlagShared: see whether yours is lost
 	ItemFetched        // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order
 	itemKinds
