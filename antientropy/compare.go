@@ -202,7 +202,9 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 	m.ask(now)
 }
 
-// repair takes in the row that another owner holds: see Replica.Restore for the rule and for what settled is.
+// repair takes in the row that another owner holds: see Replica.Restore for the rule and for what settled is. A damaged
+// row that the other owner knows nothing of becomes an empty one: a third owner's row can be taken in then, and the key
+// can be written again.
 func (m *Comparer) repair(rep *causal.Replica, r *wire.KeyRow, settled bool) {
 	p := m.now.partition
 	row, err := m.store.Row(p, r.Slot, r.Key)
@@ -225,7 +227,7 @@ func (m *Comparer) repair(rep *causal.Replica, r *wire.KeyRow, settled bool) {
 	if out.Doubtful {
 		m.Stats.Doubtful++
 	}
-	if !out.Changed {
+	if !out.Changed && (err == nil || out.Doubtful) {
 		return
 	}
 	if (out.Lost > 0 || err != nil) && rep.Seq > 0 && m.store.Renew(p) != nil {

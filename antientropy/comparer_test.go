@@ -243,6 +243,22 @@ func TestNeverMeansOnlyOnDemand(t *testing.T) {
 	}
 }
 
+// A damaged row that nobody else has (a flush dropped it there) can be used again.
+func TestADamagedRowOfNothingIsEmptied(t *testing.T) {
+	x := newCircle(t, 2, nil)
+	x.write(0, "sa-1")
+	dropped := x.stores[0].replica.Clock.Clone()
+	for _, s := range x.stores {
+		s.replica.Flush(&dropped)
+		delete(s.rows, "sa-1")
+	}
+	x.stores[1].rows["sa-1"], x.stores[1].damaged["sa-1"] = causal.Container{}, true
+	x.pass(5000)
+	if row, err := x.stores[1].Row(0, 0, []byte("sa-1")); err != nil || !row.Empty() {
+		t.Fatalf("%+v, %v", row, err)
+	}
+}
+
 // An owner that has not processed all that the asker has is not believed.
 func TestAnOwnerThatIsBehindIsNotBelieved(t *testing.T) {
 	x := newCircle(t, 2, nil)
