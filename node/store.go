@@ -3,6 +3,7 @@ package node
 import (
 	"log/slog"
 
+	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/engine"
 	"shoal/ring"
@@ -31,6 +32,15 @@ func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry)
 		s.log.Error("the log of a partition cannot be read", "partition", p, "err", err)
 	}
 	return err
+}
+
+// Walk shows the engine's walk to the comparison of replicas.
+func (s store) Walk(p ring.Partition, deep bool) antientropy.Walk { return walk{s.Store.Walk(p, deep)} }
+
+type walk struct{ *engine.Walk }
+
+func (w walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, error)) bool {
+	return w.Walk.Next(limit, func(r engine.Row) { fn(r.Slot, r.Key, r.Container, r.Err) })
 }
 
 func (s store) Renew(p ring.Partition) error {

@@ -96,10 +96,6 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 		if x, ok := n.asked[question{peer, it.ID}]; ok {
 			n.extend(peer, x)
 		}
-	case bug(RestoreUnsettled) && it.Kind == wire.ItemFetched:
-		if r := n.disk.live[it.Partition]; r != nil {
-			it.Clock.Union(&r.Clock)
-		}
 	case bug(RestoreSuperseded) && it.Kind == wire.ItemFetched:
 		for _, r := range it.Rows {
 			n.putBack(it.Partition, r)
