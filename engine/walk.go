@@ -22,6 +22,7 @@ type Walk struct {
 	at    int
 	from  []byte // where in the sorted store to go on, nil: it has not begun
 	done  bool
+	key   []byte // scratch
 }
 
 // walkBytes ends a step of a walk early, bytes of rows.
@@ -114,9 +115,10 @@ func (w *Walk) sorted(r *replica, limit int, fn func(Row)) (done bool) {
 func (w *Walk) show(r *replica, name, value []byte, err error, fn func(Row)) {
 	row := Row{Slot: slotOfRow(name)}
 	var ok bool
-	if _, _, row.Key, ok = parseRow(name); !ok {
+	if _, _, row.Key, ok = parseRowInto(w.key[:0], name); !ok {
 		return
 	}
+	w.key = row.Key
 	if row.Err = err; err == nil {
 		var c causal.Container
 		if c, row.Err = w.s.scratchDecode(value[sealSize:]); row.Err == nil {

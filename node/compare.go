@@ -11,7 +11,7 @@ import (
 // The comparison of replicas: see antientropy.Comparer. Its pace: compareRows rows per timer tick, at most, which is
 // about half a millisecond under the lock.
 const (
-	compareRows  = 1000
+	compareRows  = 500
 	compareKeys  = 4096
 	compareBytes = 256 << 10
 	compareBatch = 256
