@@ -13,8 +13,8 @@ import (
 // Lose deletes a row behind the back of clock and log, for tests of repair: everything else says that it is there.
 func (s *Store) Lose(p ring.Partition, slot ring.Slot, key []byte) {
 	name := appendRow(nil, p, slot, key)
-	r := s.replicas[p]
-	if rec, err := s.find(r, hashOf(name), name); err == nil && rec.present() {
+	r := s.replicas.of(p)
+	if rec, err := s.find(r, name); err == nil && rec.present() {
 		r.counts.remove(s.summaryOf(r, rec), &s.stats)
 		s.remove(r, p, name, len(rec.value()))
 		s.pushLarge()
@@ -24,7 +24,7 @@ func (s *Store) Lose(p ring.Partition, slot ring.Slot, key []byte) {
 // Corrupt flips a bit of a row, for tests of repair: in memory, and in the sorted store if it is there.
 func (s *Store) Corrupt(p ring.Partition, slot ring.Slot, key []byte) error {
 	name := appendRow(nil, p, slot, key)
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if value, closer, err := s.db.Get(name); err == nil {
 		bad := bytes.Clone(value)
 		bad[len(bad)-1] ^= 4

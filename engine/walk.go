@@ -32,7 +32,7 @@ const walkBytes = 1 << 20
 // damaged is written again from memory.
 func (s *Store) Walk(p ring.Partition, deep bool) *Walk {
 	w := &Walk{s: s, p: p, deep: deep}
-	r := s.replicas[p]
+	r := s.replicas.of(p)
 	if r == nil {
 		w.done = true
 		return w
@@ -46,11 +46,11 @@ func (s *Store) Walk(p ring.Partition, deep bool) *Walk {
 // call only; its key is too. An unreadable row has its Err and an empty container. Block errors of the sorted store
 // skip rows: what was skipped is not shown.
 func (w *Walk) Next(limit int, fn func(Row)) (done bool) {
-	if w.done || w.s.writable() != nil || w.s.replicas[w.p] == nil {
+	if w.done || w.s.writable() != nil || w.s.replicas.of(w.p) == nil {
 		w.done = true
 		return true
 	}
-	r, size := w.s.replicas[w.p], 0
+	r, size := w.s.replicas.of(w.p), 0
 	for ; limit > 0 && size < walkBytes && w.at < len(w.table.cells); w.at++ {
 		c := w.table.cells[w.at]
 		if c.slab == 0 {
@@ -137,7 +137,8 @@ func (s *Store) dropDamaged(r *replica, c cell, rec record) {
 	if i < 0 {
 		return
 	}
-	s.complete = false
+	s.complete, s.last.known = false, false
+	rec[12] |= flagGarbage
 	r.rows.remove(i)
 	s.mem.unlive(c.slab, len(rec))
 	if rec.segment() <= s.spilled {

@@ -100,7 +100,7 @@ func TestAWalkMeetsDamage(t *testing.T) {
 	in := func(key string) (ring.Partition, ring.Slot, []byte) { return 0, slotOf(key), []byte(key) }
 	memoryOnly := func(key string) {
 		name := appendRow(nil, 0, slotOf(key), []byte(key))
-		r := s.replicas[0]
+		r := s.replicas.of(0)
 		rec := s.mem.at(r.rows.cells[r.rows.find(&s.mem, hashOf(name), name)].slab, r.rows.cells[r.rows.find(&s.mem, hashOf(name), name)].off)
 		rec[len(rec)-1] ^= 1
 	}
@@ -110,7 +110,7 @@ func TestAWalkMeetsDamage(t *testing.T) {
 	memoryOnly("key3") // another bit
 	name := appendRow(nil, 0, slotOf("key4"), []byte("key4"))
 	must(t, s.Corrupt(in("key4")))
-	r := s.replicas[0]
+	r := s.replicas.of(0)
 	c := r.rows.cells[r.rows.find(&s.mem, hashOf(name), name)]
 	rec := s.mem.at(c.slab, c.off)
 	rec[len(rec)-1] ^= 4 // memory is sound again
