@@ -156,6 +156,11 @@ func (m *Comparer) Repair(now int64, p int) int {
 	return n
 }
 
+// Busy reports whether the next Ticks have work to do.
+func (m *Comparer) Busy(now int64) bool {
+	return m.now != nil || len(m.jobs) > 0 || len(m.hints) > 0 || now >= m.wake
+}
+
 // Due is how many comparisons are due or under way, also with owners that cannot be reached.
 func (m *Comparer) Due(now int64) int {
 	n := len(m.hints)

@@ -28,6 +28,9 @@ type Walk struct {
 // walkBytes ends a step of a walk early, bytes of rows.
 const walkBytes = 1 << 20
 
+// walkAhead is how many cells are touched together.
+const walkAhead = 32
+
 // Walk begins a walk. A deep one also reads what the sorted store holds of rows that are in memory; one of those that is
 // damaged is written again from memory.
 func (s *Store) Walk(p ring.Partition, deep bool) *Walk {
@@ -52,6 +55,9 @@ func (w *Walk) Next(limit int, fn func(Row)) (done bool) {
 	}
 	r, size := w.s.replicas.of(w.p), 0
 	for ; limit > 0 && size < walkBytes && w.at < len(w.table.cells); w.at++ {
+		if w.at%walkAhead == 0 {
+			w.touch()
+		}
 		c := w.table.cells[w.at]
 		if c.slab == 0 {
 			continue
@@ -77,6 +83,18 @@ func (w *Walk) Next(limit int, fn func(Row)) (done bool) {
 	}
 	w.done = w.sorted(r, limit, fn)
 	return w.done
+}
+
+// touch brings the next rows towards the processor together, so that the waits for memory overlap.
+func (w *Walk) touch() {
+	sink := w.s.sink
+	for _, c := range w.table.cells[w.at:min(len(w.table.cells), w.at+walkAhead)] {
+		if b := w.frame.all[c.slab].buf; c.slab != 0 {
+			b = b[c.off:]
+			sink += uint32(b[0]) + uint32(b[min(64, len(b)-1)]) + uint32(b[min(128, len(b)-1)])
+		}
+	}
+	w.s.sink = sink
 }
 
 // sorted goes on in the sorted store, with limit rows.

@@ -209,7 +209,7 @@ func (n *Node) timers() {
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
-			case more || !n.settled():
+			case more || !n.settled() || n.mu.comparer.Busy(now):
 				busy = now
 			case now-busy > idleAfter.Milliseconds():
 				next = idleEvery
