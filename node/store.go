@@ -44,7 +44,7 @@ func (w walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, error
 }
 
 func (s store) Renew(p ring.Partition) error {
-	s.log.Error("a damaged row was found: the partition's replica begins a new life", "partition", p)
+	s.log.Error("a row was damaged or lost: the partition's replica begins a new life", "partition", p)
 	if err := s.Store.Renew(p); err != nil {
 		return err
 	}
