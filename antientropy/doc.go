@@ -12,6 +12,8 @@
 // pieces could be mixed with another answer's; what does not fit is asked for again with the larger clock, and only
 // an answer that left nothing out carries c. A listed dot is exact in itself, so marking it needs no such care.
 //
-// It repairs nothing that the clocks cannot see, keeps no rows, opens no connection and does not read a key for a
+// What the clocks cannot see, a row that vanished or is damaged, is found by the comparison of replicas: Comparer.
+//
+// It keeps no rows, opens no connection and does not read a key for a
 // client (coord does).
 package antientropy

@@ -55,9 +55,12 @@ type Admitted struct {
 //
 // A container that brings nothing but such dots does not raise a row that is not there (reaped, or lost): a vector
 // without its versions would stay for ever after a reaping, and after a loss would delete what others still hold.
-func (r *Replica) Admit(row, in Container) Admitted {
+func (r *Replica) Admit(row, in Container) Admitted { return r.admit(row, in, nil) }
+
+// admit is Admit; versions for which lost is true (nil: for none) are taken although the clock covers them.
+func (r *Replica) admit(row, in Container, lost func(Dot) bool) Admitted {
 	var out Admitted
-	kept := in.Versions
+	kept, back := in.Versions, false
 	for i := range in.Versions {
 		v := &in.Versions[i]
 		seen, flushed := r.Clock.Contains(v.Dot), r.Flushed.Contains(v.Dot)
@@ -68,7 +71,11 @@ func (r *Replica) Admit(row, in Container) Admitted {
 		if held != nil && !sameValue(held, v) {
 			out.TwoValues = true
 		}
-		if (seen || flushed) && held == nil {
+		late := (seen || flushed) && held == nil
+		if late && lost != nil && lost(v.Dot) {
+			late, back = false, true
+		}
+		if late {
 			if len(kept) == len(in.Versions) {
 				kept = in.Versions[:i:i] // the next append copies
 			}
@@ -82,7 +89,7 @@ func (r *Replica) Admit(row, in Container) Admitted {
 			out.Uncovered = true
 		}
 	}
-	if row.Empty() && r.Clock.CoversVector(in.Vector) { // then every dot of in was late
+	if row.Empty() && !back && r.Clock.CoversVector(in.Vector) { // then every dot of in was late
 		return out
 	}
 	out.Row = Merge(row, Container{Versions: kept, Vector: in.Vector})

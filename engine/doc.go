@@ -47,6 +47,6 @@
 // No mutex is held across a wait.
 //
 // It does not decide anything about causality (package causal does), issues no dots, talks to nobody, and never
-// repairs: what is unreadable is reported to the caller. Trimming the log of dots has its place (Options.Keep) but
+// repairs from elsewhere: what is unreadable is reported to the caller (Walk verifies all rows). Trimming the log of dots has its place (Options.Keep) but
 // nobody decides it yet; reaping tombstones and hints are not here yet: their keyspaces and the horizon are reserved.
 package engine

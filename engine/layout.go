@@ -52,13 +52,18 @@ func appendRow(b []byte, p ring.Partition, slot ring.Slot, key []byte) []byte {
 
 // parseRow takes a row's name apart. ok is false for names of another kind. The key is a copy.
 func parseRow(name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok bool) {
+	return parseRowInto(make([]byte, 0, len(name)), name)
+}
+
+// parseRowInto appends the key to buf, which is empty.
+func parseRowInto(buf, name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok bool) {
 	if len(name) < 8 || name[0] != spaceData {
 		return 0, 0, nil, false
 	}
 	p = ring.Partition(binary.BigEndian.Uint16(name[1:]))
 	slot = ring.Slot(binary.BigEndian.Uint16(name[3:]))
 	rest := name[5:]
-	key = make([]byte, 0, len(rest))
+	key = buf
 	for {
 		i := bytes.IndexByte(rest, escape)
 		if i < 0 || i+1 >= len(rest) {

@@ -148,6 +148,18 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "siblings_max", Value: i(st.SiblingsMax)},
 			{Name: "conflicts_seen", Value: i(int64(st.Coord.Conflicts))},
 		}
+	case "repair":
+		return []resp.InfoField{
+			{Name: "repair_tree", Value: i(int64(st.Compare.Repaired))},
+			{Name: "repair_read", Value: i(int64(st.Coord.ReadRepairs))},
+			{Name: "repair_log", Value: i(int64(st.Pull.KeysTaken))},
+			{Name: "repair_bytes", Value: i(int64(st.Compare.Bytes))},
+			{Name: "repair_differed", Value: i(int64(st.Compare.Differed))},
+			{Name: "repair_unsettled", Value: i(int64(st.Compare.Unsettled))},
+			{Name: "repair_doubtful", Value: i(int64(st.Compare.Doubtful))},
+			{Name: "repair_due", Value: i(int64(st.CompareDue))},
+			{Name: "repair_compare_age_ms", Value: i(st.CompareAgeMs)},
+		}
 	case "keyspace":
 		if st.OwnKeys == 0 {
 			return nil
@@ -162,8 +174,8 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "operations_forwarded", Value: i(int64(st.Coord.Forwarded))},
 			{Name: "operations_handed_over", Value: i(int64(st.Coord.HandedOver))},
 			{Name: "operations_timed_out", Value: i(int64(st.Coord.Timeouts))},
-			{Name: "alarms_two_values", Value: i(int64(st.Coord.TwoValues + st.Pull.TwoValues))},
-			{Name: "unreadable_rows", Value: i(int64(st.Coord.Unreadable + st.Pull.Unreadable))},
+			{Name: "alarms_two_values", Value: i(int64(st.Coord.TwoValues + st.Pull.TwoValues + st.Compare.TwoValues))},
+			{Name: "unreadable_rows", Value: i(int64(st.Coord.Unreadable + st.Pull.Unreadable + st.Compare.Unreadable))},
 			{Name: "keys_pulled", Value: i(int64(st.Pull.KeysTaken))},
 		}
 	case "config":

@@ -40,7 +40,7 @@ func (n *Node) refuseWrites(from ring.NodeID, items []wire.Item) []wire.Item {
 				n.send(from, wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: &wire.Result{Status: wire.Failed, Err: diskFull}})
 				return true
 			}
-		case wire.ItemWrite, wire.ItemFlush, wire.ItemPulled:
+		case wire.ItemWrite, wire.ItemFlush, wire.ItemPulled, wire.ItemFetched:
 			return true
 		}
 		return false

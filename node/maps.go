@@ -58,6 +58,7 @@ func (n *Node) installLocked(m *ring.Map) error {
 	n.mu.ring = m
 	n.mu.coord.Install(m)
 	n.mu.puller.Install(n.now(), m, trusted)
+	n.mu.comparer.Install(n.now(), m)
 	n.perform(n.mu.agree.Install(m))
 	n.show()
 	return nil

@@ -45,10 +45,19 @@ func newMetrics(n *Node) *metrics {
 	count("sloppy_reads_total", "Reads answered by fewer than R owners.", func(s *Status) float64 { return float64(s.Coord.SloppyReads) })
 	count("read_repairs_total", "Rows changed by another owner's answer to a read.", func(s *Status) float64 { return float64(s.Coord.ReadRepairs) })
 	count("conflicts_seen_total", "Writes that met a live value which their context did not cover.", func(s *Status) float64 { return float64(s.Coord.Conflicts) })
-	count("two_values_total", "Alarm: one dot with two values.", func(s *Status) float64 { return float64(s.Coord.TwoValues + s.Pull.TwoValues) })
-	count("unreadable_rows_total", "Rows whose bytes were damaged.", func(s *Status) float64 { return float64(s.Coord.Unreadable + s.Pull.Unreadable) })
+	count("two_values_total", "Alarm: one dot with two values.", func(s *Status) float64 { return float64(s.Coord.TwoValues + s.Pull.TwoValues + s.Compare.TwoValues) })
+	count("unreadable_rows_total", "Rows whose bytes were damaged.", func(s *Status) float64 { return float64(s.Coord.Unreadable + s.Pull.Unreadable + s.Compare.Unreadable) })
 	count("pulls_total", "Questions to other owners what this node lacks.", func(s *Status) float64 { return float64(s.Pull.Pulls) })
 	count("pulled_keys_total", "Rows changed by a pull.", func(s *Status) float64 { return float64(s.Pull.KeysTaken) })
+	gauge("compare_due", "Comparisons of replicas that are due or under way.", func(s *Status) float64 { return float64(s.CompareDue) })
+	gauge("compare_age_seconds", "Time since every partition was compared with every other owner; -1 if some never was.", func(s *Status) float64 { return ageSeconds(s.CompareAgeMs) })
+	count("compares_total", "Comparisons of a partition with another owner.", func(s *Status) float64 { return float64(s.Compare.Exchanges) })
+	count("compared_rows_total", "Rows that comparisons looked at.", func(s *Status) float64 { return float64(s.Compare.Rows) })
+	count("compare_differed_total", "Keys that were found to differ.", func(s *Status) float64 { return float64(s.Compare.Differed) })
+	count("repair_tree_total", "Rows repaired by a comparison.", func(s *Status) float64 { return float64(s.Compare.Repaired) })
+	count("repair_read_total", "Rows repaired by a read.", func(s *Status) float64 { return float64(s.Coord.ReadRepairs) })
+	count("repair_log_total", "Rows changed by a pull.", func(s *Status) float64 { return float64(s.Pull.KeysTaken) })
+	count("repair_bytes_total", "Bytes of rows taken from other owners by comparisons.", func(s *Status) float64 { return float64(s.Compare.Bytes) })
 
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -71,6 +80,13 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range m.rows {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.read(&st))
 	}
+}
+
+func ageSeconds(ms int64) float64 {
+	if ms < 0 {
+		return -1
+	}
+	return float64(ms) / 1000
 }
 
 func oneIf(b bool) float64 {

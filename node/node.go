@@ -58,6 +58,7 @@ type Node struct {
 		ring     *ring.Map
 		coord    *coord.Machine
 		puller   *antientropy.Puller
+		comparer *antientropy.Comparer
 		agree    *ring.Agreement
 		vectors  vectors
 		token    uint64 // of the last survey
@@ -161,6 +162,7 @@ func (n *Node) makeMachines() {
 		Self: n.id.Node, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
 		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 16,
 	}, n.store)
+	n.mu.comparer = antientropy.NewComparer(compareConfig(n.id.Node, n.opts.CompareEvery), n.store)
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
@@ -207,7 +209,7 @@ func (n *Node) timers() {
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
-			case more || !n.settled():
+			case more || !n.settled() || n.mu.comparer.Busy(now):
 				busy = now
 			case now-busy > idleAfter.Milliseconds():
 				next = idleEvery
@@ -215,6 +217,7 @@ func (n *Node) timers() {
 			n.mu.idle = next == idleEvery
 			n.mu.coord.Tick(now)
 			n.mu.puller.Tick(now)
+			n.mu.comparer.Tick(now)
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
 		})

@@ -47,7 +47,9 @@ type Options struct {
 	Timeout     time.Duration // deadline of an operation; default 1s
 	Durability  engine.Durability
 	MemoryBytes int64 // for rows; 0: the engine's default
-	CacheBytes  int64 // for blocks of the sorted store; default 64 MiB
+	// CompareEvery is how often each partition is compared with its other owners; 0: the default, 24h; negative: never.
+	CompareEvery time.Duration
+	CacheBytes   int64 // for blocks of the sorted store; default 64 MiB
 
 	Password string // of clients; "" none
 	Secret   []byte // of the cluster; nil none
@@ -64,6 +66,7 @@ const (
 	DefaultN, DefaultR, DefaultW = 3, 2, 2
 	DefaultPartitions            = 256
 	DefaultTimeout               = time.Second
+	DefaultCompareEvery          = 24 * time.Hour
 
 	peerPortOffset = 10000 // Redis Cluster's bus port offset
 	maxPending     = 100_000
@@ -98,6 +101,7 @@ func (o *Options) fill() error {
 	orElse(&o.R, DefaultR)
 	orElse(&o.W, DefaultW)
 	orElse(&o.Timeout, DefaultTimeout)
+	orElse(&o.CompareEvery, DefaultCompareEvery)
 	orElse(&o.SiblingWarn, 25)
 	orElse(&o.SiblingMax, 100)
 	orElse(&o.Weight, 1)

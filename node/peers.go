@@ -44,6 +44,7 @@ func (n *Node) onUp(peer ring.NodeID, incarnation uint64) {
 		n.mu.up[peer] = true
 		n.mu.coord.Up(peer)
 		n.mu.puller.Up(now, peer)
+		n.mu.comparer.Up(now, peer)
 		n.send(peer, wire.Item{Kind: wire.ItemMap}) // whoever is behind hears it at once, and skew is measured
 	})
 }
@@ -58,6 +59,7 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 		n.mu.coord.Down(now, peer)
 		n.mu.puller.Down(now, peer)
 		n.lazyOf(peer).take()
+		n.mu.comparer.Down(now, peer)
 		n.mu.outbox = slices.DeleteFunc(n.mu.outbox, func(o antientropy.Out) bool { return o.To == peer })
 	})
 }
@@ -79,6 +81,7 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
 		items = n.refuseWrites(from, items)
 		n.mu.coord.Step(now, from, items)
 		n.mu.puller.Step(now, from, items)
+		n.mu.comparer.Step(now, from, items)
 		answered := false
 		for i := range items {
 			answered = answered || items[i].Kind == wire.ItemPulled

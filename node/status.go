@@ -32,6 +32,11 @@ type Status struct {
 
 	Coord coord.Stats
 	Pull  antientropy.Stats
+
+	Compare      antientropy.CompareStats
+	CompareAgeMs int64 // since the comparison longest ago, of all partitions with all other owners; -1: not all took place
+	CompareDue   int   // comparisons due or under way
+
 	Peers []PeerStatus `json:",omitempty"`
 }
 
@@ -54,7 +59,8 @@ func (n *Node) Status() Status {
 		R:           n.opts.R, W: n.opts.W,
 		ClockOff: n.mu.skew.off,
 		Pending:  n.mu.coord.Pending(),
-		Coord:    n.mu.coord.Stats, Pull: n.mu.puller.Stats,
+		Coord:    n.mu.coord.Stats, Pull: n.mu.puller.Stats, Compare: n.mu.comparer.Stats,
+		CompareAgeMs: n.mu.comparer.Age(n.now()), CompareDue: n.mu.comparer.Due(n.now()),
 	}
 	es := n.store.Stats()
 	st.Rows, st.Tombstones, st.SiblingsKeys, st.SiblingsMax, st.DiskBytes = es.Rows, es.Tombstones, es.SiblingsKeys, es.SiblingsMax, es.DiskBytes

@@ -3,6 +3,7 @@ package node
 import (
 	"log/slog"
 
+	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/engine"
 	"shoal/ring"
@@ -33,8 +34,17 @@ func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry)
 	return err
 }
 
+// Walk shows the engine's walk to the comparison of replicas.
+func (s store) Walk(p ring.Partition, deep bool) antientropy.Walk { return walk{s.Store.Walk(p, deep)} }
+
+type walk struct{ *engine.Walk }
+
+func (w walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, error)) bool {
+	return w.Walk.Next(limit, func(r engine.Row) { fn(r.Slot, r.Key, r.Container, r.Err) })
+}
+
 func (s store) Renew(p ring.Partition) error {
-	s.log.Error("a damaged row was found: the partition's replica begins a new life", "partition", p)
+	s.log.Error("a row was damaged or lost: the partition's replica begins a new life", "partition", p)
 	if err := s.Store.Renew(p); err != nil {
 		return err
 	}

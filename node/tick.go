@@ -96,6 +96,7 @@ func (n *Node) endTick() {
 	n.store.Recycle()
 	n.mu.coord.Reset()
 	n.mu.puller.Reset()
+	n.mu.comparer.Reset()
 	clear(n.mu.outbox)
 	n.mu.outbox = n.mu.outbox[:0]
 }
@@ -118,6 +119,9 @@ func (n *Node) sendFrames() {
 		boxes[own+i].Items = append(boxes[own+i].Items, it)
 	}
 	for _, o := range n.mu.puller.Outs() {
+		add(o.To, o.Item)
+	}
+	for _, o := range n.mu.comparer.Outs() {
 		add(o.To, o.Item)
 	}
 	for _, o := range n.mu.outbox {

@@ -23,10 +23,31 @@ type Backend interface {
 	Self() ring.NodeID
 	Live(id ring.NodeID) bool // seems alive, a routing hint
 
+	// Repair begins to compare a partition, or all when it is negative, with its other owners, and answers how many
+	// comparisons that is: 0 when this node does not own it.
+	Repair(partition int) int
+	Divergence() []PeerDivergence // what comparisons have found, by other owner
+	Digests() []PartitionDigest   // of this node's own rows; it reads all of them
+
 	// Info gives the fields of an INFO section whose numbers the node owns (lower-case section name), nil if none. They
 	// replace this package's fields of the same name and follow the others. Two more names are asked for: "config" gives
 	// what the node owns of CONFIG GET (appendfsync, dir, port and the like), and "clusterinfo" of CLUSTER INFO.
 	Info(section string) []InfoField
+}
+
+// PeerDivergence is what comparisons with one other owner have found.
+type PeerDivergence struct {
+	Peer       ring.NodeID
+	Partitions int   // that were compared
+	Differed   int   // keys that differed when each was last compared
+	AgeMs      int64 // since the comparison longest ago; -1 while one never took place
+}
+
+// PartitionDigest says what a replica holds; replicas that are equal have the same.
+type PartitionDigest struct {
+	Partition ring.Partition
+	Keys      int64 // live ones
+	Hash      uint64
 }
 
 // InfoField is one "name:value" line of INFO.

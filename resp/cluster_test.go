@@ -130,3 +130,27 @@ func TestTopologyMergesOnlyNeighbours(t *testing.T) {
 		t.Errorf("primary ranges of 1: %s", got)
 	}
 }
+
+func TestCommandsAboutRepair(t *testing.T) {
+	b := newCmdBackend()
+	c := cmdConnect(t, b)
+	for _, x := range []struct{ ask, want string }{
+		{"CLUSTER DIVERGENCE", `[["two" :4 :1 :1500] ["three" :0 :0 :-1]]`},
+		{"CLUSTER DIGEST", `[[:0 :3 "0000000000000abc"] [:3 :0 "0000000000000000"]]`},
+		{"CLUSTER REPAIR", ":2"},
+		{"CLUSTER REPAIR 3", ":2"},
+		{"CLUSTER REPAIR 4", "-ERR Invalid partition"},
+		{"CLUSTER REPAIR -1", "-ERR Invalid partition"},
+		{"CLUSTER REPAIR x", "-ERR value is not an integer or out of range"},
+		{"CLUSTER REPAIR 1 2", "-ERR wrong number of arguments for 'cluster|repair' command"},
+		{"CLUSTER DIGEST 1", "-ERR wrong number of arguments for 'cluster|digest' command"},
+		{"CLUSTER DIVERGENCE 1", "-ERR wrong number of arguments for 'cluster|divergence' command"},
+	} {
+		if got := named(c.ask(x.ask)); got != x.want {
+			t.Errorf("%s\n got %s\nwant %s", x.ask, got, x.want)
+		}
+	}
+	if len(b.repaired) != 2 || b.repaired[0] != -1 || b.repaired[1] != 3 {
+		t.Errorf("repaired %v", b.repaired)
+	}
+}

@@ -21,6 +21,9 @@ func clusterCommands() []*Command {
 			w.Int(int64(ring.SlotOf(args[2])))
 		}},
 		{Name: "countkeysinslot", Arity: 3, Flags: FlagStale, Run: runCountKeysInSlot},
+		{Name: "divergence", Arity: 2, Flags: FlagStale, Run: runDivergence},
+		{Name: "digest", Arity: 2, Flags: FlagStale, Run: runDigest},
+		{Name: "repair", Arity: -2, Flags: FlagAdmin | FlagStale, Run: runRepair},
 	}}}
 }
 

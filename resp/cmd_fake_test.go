@@ -16,16 +16,17 @@ var cmdNow = time.UnixMilli(4_000_000_000_000)
 // cmdBackend is a node with everything in a map and one version per key. A key that begins with "fail:" answers the
 // result stored for it.
 type cmdBackend struct {
-	mu     sync.Mutex
-	values map[string]cmdValue
-	fails  map[string]wire.Result
-	seen   []wire.Op // every operation, copied
-	ready  string
-	ring   *ring.Map
-	self   ring.NodeID
-	dead   map[ring.NodeID]bool
-	info   map[string][]InfoField
-	now    func() time.Time
+	mu       sync.Mutex
+	values   map[string]cmdValue
+	fails    map[string]wire.Result
+	seen     []wire.Op // every operation, copied
+	ready    string
+	ring     *ring.Map
+	self     ring.NodeID
+	dead     map[ring.NodeID]bool
+	info     map[string][]InfoField
+	repaired []int
+	now      func() time.Time
 }
 
 type cmdValue struct {
@@ -148,4 +149,19 @@ func (b *cmdBackend) Self() ring.NodeID        { return b.self }
 func (b *cmdBackend) Live(id ring.NodeID) bool { return !b.dead[id] }
 func (b *cmdBackend) Info(section string) []InfoField {
 	return b.info[strings.ToLower(section)]
+}
+
+func (b *cmdBackend) Repair(partition int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.repaired = append(b.repaired, partition)
+	return 2
+}
+
+func (b *cmdBackend) Divergence() []PeerDivergence {
+	return []PeerDivergence{{Peer: 2, Partitions: 4, Differed: 1, AgeMs: 1500}, {Peer: 3, AgeMs: -1}}
+}
+
+func (b *cmdBackend) Digests() []PartitionDigest {
+	return []PartitionDigest{{Partition: 0, Keys: 3, Hash: 0xabc}, {Partition: 3}}
 }

@@ -138,6 +138,12 @@ var docs = map[string]doc{
 	"cluster|myid": {summary: "Returns this node's id", since: "3.0.0", group: groupCluster, complexity: constant},
 	"cluster|keyslot": {summary: "Returns the slot of a key", since: "3.0.0", group: groupCluster,
 		complexity: "O(N) where N is the length of the key", args: []argument{text("key")}},
+	"cluster|divergence": {summary: "Returns what comparisons of replicas have found: other owner, partitions compared, keys that differed, age in milliseconds", since: "0.1.0", group: groupCluster,
+		complexity: "O(N) where N is the number of partitions", tips: tipsVaries},
+	"cluster|digest": {summary: "Returns partition, live keys and hash of this node's replicas; equal replicas have equal hashes", since: "0.1.0", group: groupCluster,
+		complexity: "O(N) where N is the number of keys of this node", tips: tipsVaries},
+	"cluster|repair": {summary: "Verifies and compares this node's replicas with their other owners in the background", since: "0.1.0", group: groupCluster,
+		complexity: "O(N) where N is the number of partitions", args: []argument{{name: "partition", kind: "integer", flags: optional}}},
 	"cluster|countkeysinslot": {summary: "Counts the keys of a slot in the whole cluster", since: "3.0.0", group: groupCluster,
 		complexity: "O(N) where N is the number of keys in the slot", args: []argument{{name: "slot", kind: "integer"}}},
 }

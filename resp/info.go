@@ -46,6 +46,7 @@ var infoSections = []infoSection{
 	{name: "keyspace", title: "Keyspace"},
 	{name: "ring", title: "Ring", fields: ringInfoFields},
 	{name: "siblings", title: "Siblings"},
+	{name: "repair", title: "Repair"},
 }
 
 // runInfo answers INFO [section ...]. The backend's fields replace those of the same name and follow the others.

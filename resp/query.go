@@ -35,7 +35,10 @@ func (g *guard) acquire() {
 	if p.buf != nil {
 		return
 	}
-	q, _ := shelf(g.size).Get().(*query)
+	var q *query
+	if at := shelf(g.size); at != nil { // after a large command the size may be any
+		q, _ = at.Get().(*query)
+	}
 	if q == nil {
 		q = &query{buf: make([]byte, 0, g.size)}
 	}

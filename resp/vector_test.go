@@ -60,6 +60,9 @@ func (b *noteBackend) Exec(ops []wire.Op, out []wire.Result) {
 func (b *noteBackend) Ready() string                            { return b.loading }
 func (b *noteBackend) DBSize() (int64, wire.Result)             { return 0, wire.Result{} }
 func (b *noteBackend) Flush() wire.Result                       { return wire.Result{} }
+func (b *noteBackend) Repair(int) int                           { return 0 }
+func (b *noteBackend) Divergence() []PeerDivergence             { return nil }
+func (b *noteBackend) Digests() []PartitionDigest               { return nil }
 func (b *noteBackend) CountSlot(ring.Slot) (int64, wire.Result) { return 0, wire.Result{} }
 func (b *noteBackend) Ring() *ring.Map                          { return nil }
 func (b *noteBackend) Self() ring.NodeID                        { return 1 }

@@ -54,6 +54,11 @@ func oneOfEach() []Item {
 		{Kind: ItemSurvey, ID: 14, Blob: []byte("q")},
 		{Kind: ItemSurveyed, ID: 15, Blob: []byte("a")},
 		{Kind: ItemWritten, ID: 16, Life: 7, Row: row, Result: &Result{Int: 1}},
+		{Kind: ItemSums, ID: 17, Partition: 1, Horizon: row.Vector, Compare: &Compare{At: -4, Leaves: []Leaf{{Depth: 2, Slot: 3, Prefix: 1 << 60}}}},
+		{Kind: ItemKeys, ID: 18, Partition: 1, Horizon: row.Vector, Compare: &Compare{At: 4, Leaves: []Leaf{{Depth: 1, Slot: 3}, {Depth: 1, Slot: 4}}}},
+		{Kind: ItemHashed, ID: 19, Partition: 1, Flags: FlagComplete, Horizon: row.Vector, Compare: &Compare{Digests: []KeyDigest{{Slot: 3, Digest: 9}}}},
+		{Kind: ItemFetch, ID: 20, Partition: 1, Flags: FlagShared, Compare: &Compare{Digests: []KeyDigest{{Slot: 3, Key: []byte("k"), Digest: 9}}}},
+		{Kind: ItemFetched, ID: 21, Partition: 1, Clock: clock, Rows: []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
 	}
 }
 

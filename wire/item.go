@@ -27,6 +27,11 @@ const (
 	ItemSurvey         // a question between members that node answers: ID, Blob
 	ItemSurveyed       // its answer: ID, Blob
 	ItemWritten        // answer to an ItemOp with FlagShared: ID, Life, Row to take in, Result, FlagShared
+	ItemSums           // hash what you hold under a leaf, child by child: ID, Partition, At, Horizon, Leaves (one)
+	ItemKeys           // list what you hold under leaves: ID, Partition, At, Horizon, Leaves
+	ItemHashed         // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
+	ItemFetch          // the rows of keys: ID, Partition, Digests as the asker has them; FlagShared: see whether yours is lost
+	ItemFetched        // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order
 	itemKinds
 )
 
@@ -42,7 +47,7 @@ const (
 	FlagComplete                     // nothing that the puller lacked was left out
 	FlagHandedOver                   // an owner hands the operation to the first owner: coordinate it or refuse it
 	FlagFlushed                      // Clock is what flushes dropped at the answerer
-	FlagShared                       // ItemOp: the asker is an owner and takes the outcome in itself; ItemWritten: the value of Row's only version is the operation's and left out
+	FlagShared                       // ItemFetch: see there. ItemOp: the asker is an owner and takes the outcome in itself; ItemWritten: the value of Row's only version is the operation's and left out
 )
 
 // LogEntry names a dot and the key it belongs to; with Dropped it is a range tombstone and has no key.
@@ -67,6 +72,28 @@ type KeyRow struct {
 	Row  causal.Container
 }
 
+// Leaf names some of the rows of a partition: at depth 0 all, at depth 1 those of a slot, and with each further level
+// those with one more byte, from the front, of their keys' hash in common, which are the upper bytes of Prefix.
+type Leaf struct {
+	Depth  uint8
+	Slot   ring.Slot
+	Prefix uint64
+}
+
+// KeyDigest is the hash of a row by key, or of a leaf's child: then Key is empty and Slot the child's slot or byte.
+type KeyDigest struct {
+	Slot   ring.Slot
+	Key    []byte
+	Digest uint64
+}
+
+// Compare are fields of the items of a comparison, apart so that the items of every write need not carry them.
+type Compare struct {
+	At      int64 // unix ms at which versions count as expired or not
+	Leaves  []Leaf
+	Digests []KeyDigest
+}
+
 // Item is one message of a frame. Which fields count depends on Kind. A decoded item aliases the frame's bytes.
 type Item struct {
 	Kind      Kind
@@ -87,6 +114,7 @@ type Item struct {
 	Entries   []LogEntry
 	Rows      []KeyRow
 	Blob      []byte
+	Compare   *Compare // ItemSums, ItemKeys, ItemHashed, ItemFetch: never nil
 }
 
 // Has reports whether the flag is set.

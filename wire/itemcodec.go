@@ -52,6 +52,8 @@ func (it *Item) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
 		b = appendSized(b, it.sharedRow().Append)
 		b = it.Result.append(b)
+	case ItemSums, ItemKeys, ItemHashed, ItemFetch, ItemFetched:
+		b = it.appendCompare(b)
 	}
 	return b
 }
@@ -88,15 +90,20 @@ func (it *Item) appendPulled(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(e.Slot))
 		b = appendBytes(b, e.Key)
 	}
+	b = it.appendRows(b)
+	if it.Has(FlagComplete) {
+		b = appendSized(b, it.Clock.Append)
+		b = it.Horizon.Append(b)
+	}
+	return b
+}
+
+func (it *Item) appendRows(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(it.Rows)))
 	for i := range it.Rows {
 		b = binary.BigEndian.AppendUint16(b, uint16(it.Rows[i].Slot))
 		b = appendBytes(b, it.Rows[i].Key)
 		b = appendSized(b, it.Rows[i].Row.Append)
-	}
-	if it.Has(FlagComplete) {
-		b = appendSized(b, it.Clock.Append)
-		b = it.Horizon.Append(b)
 	}
 	return b
 }
@@ -166,6 +173,8 @@ func (r *reader) item(it *Item) {
 		it.Row = r.container()
 		it.Result = r.newResult()
 		r.result(it.Result)
+	case ItemSums, ItemKeys, ItemHashed, ItemFetch, ItemFetched:
+		r.compare(it)
 	default:
 		r.fail("unknown item %d", it.Kind)
 	}
@@ -188,16 +197,26 @@ func (r *reader) pulled(it *Item) {
 		}
 		it.Entries = append(it.Entries, e)
 	}
+	r.rows(it)
+	if it.Has(FlagComplete) {
+		it.Clock = r.clock()
+		it.Horizon = r.vector()
+	}
+}
+
+func (r *reader) rows(it *Item) {
 	for range r.count(10) {
 		it.Rows = append(it.Rows, KeyRow{Slot: r.slot(), Key: r.bytes(), Row: r.container()})
 	}
-	if it.Has(FlagComplete) {
-		it.Clock = r.clock()
-		if r.err == nil {
-			v, rest, err := causal.DecodeVector(r.b)
-			if it.Horizon, r.b = v, rest; err != nil {
-				r.fail("%v", err)
-			}
-		}
+}
+
+func (r *reader) vector() causal.Vector {
+	if r.err != nil {
+		return nil
 	}
+	v, rest, err := causal.DecodeVector(r.b)
+	if r.b = rest; err != nil {
+		r.fail("%v", err)
+	}
+	return v
 }

@@ -41,6 +41,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	memory := f.String("memory", "", "memory for rows, for instance 512mb or 4gb (default: a quarter of the machine's)")
 	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
+	compare := f.Duration("compare-every", node.DefaultCompareEvery, "how often replicas are compared with each other (0: never)")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
 	f.StringVar(&secret, "cluster-secret-file", "", "file with the secret that nodes share")
 	f.StringVar(&o.HTTP, "http", "", "host:port of /metrics, /healthz, /readyz and /status.json")
@@ -73,6 +74,9 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 		return err
 	}
 	limitMemory(o.MemoryBytes)
+	if o.CompareEvery = *compare; *compare <= 0 {
+		o.CompareEvery = -1
+	}
 	pass, err := secretFile(password)
 	if err != nil {
 		return err

@@ -265,6 +265,9 @@ func (o *oracle) equal() bool {
 				return false
 			}
 		}
+		if o.w.cfg.compares > 0 && !o.sameVectors(key) {
+			return false
+		}
 	}
 	return true
 }

@@ -82,6 +82,10 @@ func (w *World) next(c *client) {
 		return
 	}
 	list := w.draw(c)
+	if len(list) == 0 { // its keys rest
+		w.push(event{at: w.now + int64(w.rand.between(5, 50)), kind: evClient, node: c.index})
+		return
+	}
 	for _, op := range list {
 		op.node, op.begun, op.client = c.node, w.now, c
 		w.trace("client %d node %d op %d %s key %s value %s", c.index, c.node, op.id, codeName(op.code), op.key, op.value)
@@ -100,7 +104,7 @@ func (w *World) draw(c *client) []*operation {
 		w.flushing = op
 		return []*operation{op}
 	}
-	keys := slices.Clone(c.keys)
+	keys := slices.DeleteFunc(slices.Clone(c.keys), w.rests)
 	var out []*operation
 	for range 1 + r.below(20)/17 {
 		if len(keys) == 0 {

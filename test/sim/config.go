@@ -34,6 +34,8 @@ type Config struct {
 	syncs    int64
 	load     int64 // how long clients run
 	timeout  int64
+	compares int64 // replicas are compared this often, 0: never
+	vanish   bool  // rows vanish or are damaged behind a replica's back
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -71,7 +73,20 @@ func configure(r *random) Config {
 		c.entries = r.between(1, 3)
 	}
 	c.shapeFaults(r)
+	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	return c
+}
+
+// shapeComparisons: what vanishes rests for seconds before and after, so a world in which rows do takes its time.
+func (c *Config) shapeComparisons(r *random) {
+	if !r.percent(30) {
+		return
+	}
+	c.compares = int64(r.between(50, 1500))
+	if c.vanish = !c.reaps && r.percent(60); c.vanish {
+		c.careful = true
+		c.compares, c.keys, c.load = min(c.compares, 600), max(c.keys, 2), max(c.load, 4000)
+	}
 }
 
 // calm is the usual pause between two faults, at most.

@@ -204,7 +204,7 @@ func (w *World) reap() {
 					w.oracle.reap(w.oracle.byDot[row.Versions[i].Dot])
 				}
 				w.trace("REAP key %s on node %d: %s", key, n.index, w.oracle.names(row))
-				n.disk.do(change{kind: changeReap, partition: p, key: key})
+				n.disk.do(change{kind: changeReap, partition: p, key: key, horizon: row.Vector})
 				n.disk.endTick()
 			}
 		}

@@ -29,6 +29,7 @@ const (
 	evHeal   // a link works again
 	evJoin   // a node without a map asks a member
 	evReap
+	evVanish
 	evAmbush // an acceptor stops and the proposer is cut off
 )
 

@@ -96,6 +96,15 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 		if x, ok := n.asked[question{peer, it.ID}]; ok {
 			n.extend(peer, x)
 		}
+	case bug(RestoreSuperseded) && it.Kind == wire.ItemFetched:
+		for _, r := range it.Rows {
+			n.putBack(it.Partition, r)
+		}
+	case bug(RestoreLone) && it.Kind == wire.ItemFetched:
+		for i := range it.Rows {
+			row := &it.Rows[i].Row
+			row.Vector = ownVector(*row)
+		}
 	case bug(LateMessagesTaken) && it.Kind == wire.ItemWrite:
 		n.mergeRaw(it.Partition, it.Slot, it.Key, it.Row)
 	case bug(LateMessagesTaken) && it.Kind == wire.ItemPulled:
@@ -120,4 +129,23 @@ func (n *node) mergeRaw(p ring.Partition, s ring.Slot, key []byte, row causal.Co
 	if r := n.disk.live[p]; r != nil {
 		n.disk.Put(p, s, key, causal.Merge(r.rows[string(key)], row), nil)
 	}
+}
+
+// putBack merges a row as if its versions were unheard of here.
+func (n *node) putBack(p ring.Partition, r wire.KeyRow) {
+	rep := n.disk.live[p]
+	if rep == nil || len(r.Row.Versions) == 0 {
+		return
+	}
+	row := rep.View(rep.rows[string(r.Key)])
+	row.Vector = ownVector(row)
+	n.disk.Put(p, r.Slot, r.Key, causal.Merge(row, r.Row), nil)
+}
+
+// ownVector covers nothing but what the row's own versions make it cover.
+func ownVector(row causal.Container) (v causal.Vector) {
+	for i := range row.Versions {
+		v = v.With(row.Versions[i].Dot)
+	}
+	return v
 }

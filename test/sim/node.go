@@ -24,6 +24,7 @@ type node struct {
 	lostTail bool // by the last stop
 	machine  *coord.Machine
 	puller   *antientropy.Puller
+	comparer *antientropy.Comparer
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
 	inbox    []input
@@ -80,6 +81,10 @@ func (n *node) boot(lost bool) {
 	n.puller = antientropy.New(antientropy.Config{
 		Self: n.id, Every: w.cfg.every, Retry: 300, W: w.cfg.w, MaxEntries: w.cfg.entries, MaxBytes: 1 << 16, MaxAsked: 64,
 	}, d)
+	n.comparer = antientropy.NewComparer(antientropy.CompareConfig{
+		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
+		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
+	}, d)
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -125,6 +130,7 @@ func (n *node) install(m *ring.Map, trusted bool) {
 		}
 	}
 	n.machine.Install(m)
+	n.comparer.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
@@ -187,6 +193,7 @@ func (n *node) work(timer bool) {
 	if timer {
 		n.machine.Tick(now)
 		n.puller.Tick(now)
+		n.comparer.Tick(now)
 		n.perform(n.agree.Tick(now))
 		if n.w.cfg.flushes && n.w.rand.percent(5) {
 			n.disk.bury()
@@ -211,6 +218,7 @@ func (n *node) work(timer bool) {
 	n.deliver()
 	n.machine.Reset()
 	n.puller.Reset()
+	n.comparer.Reset()
 }
 
 func (n *node) allWhole() bool {
@@ -223,10 +231,12 @@ func (n *node) input(now int64, in *input) {
 	case evUp:
 		n.machine.Up(n.w.nodes[in.peer].id)
 		n.puller.Up(now, n.w.nodes[in.peer].id)
+		n.comparer.Up(now, n.w.nodes[in.peer].id)
 		n.tell(in.peer)
 	case evDown:
 		n.machine.Down(now, n.w.nodes[in.peer].id)
 		n.puller.Down(now, n.w.nodes[in.peer].id)
+		n.comparer.Down(now, n.w.nodes[in.peer].id)
 		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == n.w.nodes[in.peer].id })
 	case evClient:
 		n.exec(now, in.ops)
@@ -282,6 +292,7 @@ func (n *node) frame(now int64, in *input) {
 	n.machine.Heard(now, from, h.HLC)
 	n.machine.Step(now, from, items)
 	n.puller.Step(now, from, items)
+	n.comparer.Step(now, from, items)
 	for i := range items {
 		n.handle(now, from, &items[i])
 	}
@@ -330,6 +341,9 @@ func (n *node) send() {
 		boxes[own+i].Items = append(boxes[own+i].Items, o.Item)
 	}
 	for _, o := range n.puller.Outs() {
+		add(o)
+	}
+	for _, o := range n.comparer.Outs() {
 		add(o)
 	}
 	for _, o := range n.own {

@@ -21,6 +21,9 @@ const (
 	WholeByBoot             // a kill -9 after a lost tail makes the replica whole
 	FlushByVector           // a flush drops everything up to the highest dots it knows of
 	OldSessions             // frames of a connection that has ended are taken
+	RestoreSuperseded       // a comparison puts back what the row's vector covers
+	RestoreLone             // a comparison puts back versions without their vector
+	VectorNotHashed         // the hash of a row leaves its vector out
 	bugs
 )
 
@@ -40,6 +43,9 @@ var bugNames = [bugs]string{
 	"whole by kill -9 after a lost tail",
 	"flush drops up to the highest dots",
 	"frames of old sessions taken",
+	"restored although superseded",
+	"restored without the vector",
+	"vector not in the hash",
 }
 
 func (b Bug) String() string { return bugNames[b] }

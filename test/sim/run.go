@@ -26,6 +26,9 @@ func (w *World) run() {
 	if w.cfg.reaps {
 		w.push(event{at: w.now, kind: evReap})
 	}
+	if w.cfg.vanish {
+		w.push(event{at: w.now + int64(w.rand.between(1, 1000)), kind: evVanish})
+	}
 	w.loadEnds = w.now + w.cfg.load
 	for i, c := range w.clients {
 		if len(c.keys) > 0 {
@@ -82,7 +85,8 @@ func (w *World) heal() {
 	}
 }
 
-// rest proves that after the last fault replicas become equal, and whole, by pulls alone and within bounded time (G6).
+// rest proves that after the last fault replicas become equal, and whole, by pulls alone (and comparisons, where rows have
+// vanished) and within bounded time (G6).
 func (w *World) rest() {
 	for limit := w.now + 20_000; w.broken == nil; {
 		w.advance(w.now + 200)
@@ -105,6 +109,7 @@ func (w *World) rest() {
 // lastLook proves that every node answers the same (G5), and that a healed cluster is Redis again: a SET leaves one
 // version, a DEL none, whichever nodes are asked.
 func (w *World) lastLook() {
+	w.ending, w.resting = true, nil
 	for _, key := range w.keys {
 		first := ""
 		for i := range w.nodes {

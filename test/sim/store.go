@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"errors"
+	"maps"
 	"slices"
 
+	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/ring"
 	"shoal/wire"
@@ -11,16 +14,17 @@ import (
 // replica is one partition replica in memory.
 type replica struct {
 	causal.Replica
-	rows map[string]causal.Container
-	log  []wire.LogEntry // by dot
+	rows    map[string]causal.Container
+	damaged map[string]bool // rows that cannot be read
+	log     []wire.LogEntry // by dot
 }
 
 func newReplica(life causal.Actor) *replica {
-	return &replica{Replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}}
+	return &replica{Replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}, damaged: map[string]bool{}}
 }
 
 func (r *replica) clone() *replica {
-	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), log: slices.Clone(r.log)}
+	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log)}
 	c.Clock, c.Flushed = r.Clock.Clone(), r.Flushed.Clone()
 	for k, v := range r.rows { // order-free: a copy
 		c.rows[k] = v
@@ -59,6 +63,7 @@ type change struct {
 	dots      []causal.Dot
 	clock     *causal.Clock
 	life      causal.Actor
+	horizon   causal.Vector
 }
 
 type changeKind uint8
@@ -70,6 +75,7 @@ const (
 	changeAdopt
 	changeReap
 	changeLife
+	changeDamage
 )
 
 func (s state) apply(c *change) {
@@ -85,8 +91,13 @@ func (s state) apply(c *change) {
 	switch c.kind {
 	case changePut:
 		r.rows[c.key] = c.row
+		delete(r.damaged, c.key)
 	case changeReap:
 		delete(r.rows, c.key)
+		r.Horizon = r.Horizon.Join(c.horizon)
+	case changeDamage:
+		delete(r.rows, c.key)
+		r.damaged[c.key] = true
 	case changeAdopt:
 		r.Clock.Union(c.clock)
 	case changeFlush:
@@ -195,6 +206,9 @@ func (d *disk) Replica(p ring.Partition) *causal.Replica {
 
 func (d *disk) Row(p ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
 	r := d.live[p]
+	if r.damaged[string(key)] {
+		return causal.Container{}, errDamaged
+	}
 	row := r.View(r.rows[string(key)])
 	d.w.oracle.looked(d, p, string(key), row)
 	return row, nil
@@ -205,6 +219,7 @@ func (d *disk) Put(p ring.Partition, s ring.Slot, key []byte, row causal.Contain
 	before := r.View(r.rows[string(key)])
 	d.do(change{kind: changePut, partition: p, slot: s, key: string(key), row: row, dots: slices.Clone(dots)})
 	d.w.oracle.put(d, p, key, before, r.View(row), dots)
+	d.w.oracle.checkRestored(d, r, string(key), before, r.View(row), dots)
 }
 
 func (d *disk) Mark(p ring.Partition, s ring.Slot, key []byte, dots []causal.Dot) {
@@ -235,6 +250,42 @@ func (d *disk) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry)
 func (d *disk) Renew(p ring.Partition) error {
 	d.begin(p)
 	return nil
+}
+
+var errDamaged = errors.New("damaged")
+
+// Walk shows the rows as they are when it begins.
+func (d *disk) Walk(p ring.Partition, _ bool) antientropy.Walk {
+	w := &walk{r: d.live[p]}
+	for _, key := range d.w.keys {
+		if d.w.partition(key) == p {
+			w.keys = append(w.keys, key)
+		}
+	}
+	return w
+}
+
+type walk struct {
+	r    *replica
+	keys []string
+}
+
+func (w *walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, error)) bool {
+	for ; limit > 0 && len(w.keys) > 0; limit-- {
+		key := []byte(w.keys[0])
+		row, ok := w.r.rows[w.keys[0]]
+		row = w.r.View(row)
+		if bug(VectorNotHashed) {
+			row = causal.Container{Versions: row.Versions}
+		}
+		if w.r.damaged[w.keys[0]] {
+			fn(ring.SlotOf(key), key, causal.Container{}, errDamaged)
+		} else if ok {
+			fn(ring.SlotOf(key), key, row, nil)
+		}
+		w.keys = w.keys[1:]
+	}
+	return len(w.keys) == 0
 }
 
 func (d *disk) Count(p ring.Partition, now int64) int64 {

@@ -27,9 +27,11 @@ type World struct {
 	token    uint64
 	lives    map[causal.Actor]life
 	oracle   *oracle
-	model    *model // nil unless there are no faults and each key has one client
-	reaped   bool   // something was reaped: tombstones are no longer compared
-	healing  bool   // the adversary has stopped
+	model    *model   // nil unless there are no faults and each key has one client
+	reaped   bool     // something was reaped: tombstones are no longer compared
+	resting  *resting // a key that nobody writes to
+	ending   bool     // the last look: nothing vanishes any more
+	healing  bool     // the adversary has stopped
 	verbose  func(string)
 	lose     func(from, to int, frame []byte) bool // a directed history's own loss
 	sum      uint64
@@ -46,6 +48,7 @@ type Stats struct {
 	left                                                       int // keys of plain clients that ended with siblings
 	joins, siblings, repaired, sloppy, readFirst               int
 	uncertain, flushed, pulledKeys, events                     int
+	exchanges, vanished, putBack                               int
 }
 
 // Failure is a violated check.
@@ -262,5 +265,7 @@ func (w *World) dispatch(e *event) {
 		w.ambush(n, w.nodes[e.peer])
 	case evReap:
 		w.reap()
+	case evVanish:
+		w.vanish()
 	}
 }
