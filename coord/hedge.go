@@ -1,6 +1,10 @@
 package coord
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"shoal/ring"
+)
 
 // patience decides how long an owner may take before another one is asked as well: about the 99th percentile of what
 // answers took lately. Only a tenth of the operations may ask twice, so that a network or a cluster that has become
@@ -12,7 +16,8 @@ type patience struct {
 }
 
 const (
-	leastHedge  = 5 // ms: below it the timers are no finer
+	leastHedge  = 5    // ms: below it the timers are no finer
+	lagsFor     = 1000 // ms that an owner which had to be hedged around is asked last
 	hedgePrice  = 10
 	savedHedges = 1000 * hedgePrice
 	windowSize  = 4096 // answers, after which the older ones count half
@@ -55,4 +60,39 @@ func (x *patience) delay(most int64) int64 {
 		left -= x.counts[i]
 	}
 	return min(most, max(leastHedge, int64(1)<<i))
+}
+
+// late notes that the owners which were asked and have not answered lag behind: for a while others are asked first, or
+// each operation that they are asked for would wait for a hedge.
+func (m *Machine) late(p *pending) {
+	for i, owner := range p.owners {
+		if p.asked.has(i) {
+			m.lagging[owner] = m.now + lagsFor
+		}
+	}
+}
+
+// lags reports whether an owner had to be hedged around lately.
+func (m *Machine) lags(owner ring.NodeID) bool {
+	until, ok := m.lagging[owner]
+	if ok && m.now >= until {
+		delete(m.lagging, owner)
+		ok = false
+	}
+	return ok
+}
+
+// inTurn calls f with the position of each owner that is up, this node apart, until it returns false: those that lag
+// behind come last.
+func (m *Machine) inTurn(p *pending, f func(i int) bool) {
+	for _, lagging := range []bool{false, true} {
+		if lagging && len(m.lagging) == 0 {
+			return
+		}
+		for i, owner := range p.owners {
+			if i != p.self && m.up[owner] && m.lags(owner) == lagging && !f(i) {
+				return
+			}
+		}
+	}
 }

@@ -91,8 +91,9 @@ type Machine struct {
 	refs     []wire.Ref // scratch of touch
 	retains  bool       // see Retains
 	patience patience
-	sharing  sharing // the reads that began in this tick
-	now      int64   // of the step under way
+	sharing  sharing               // the reads that began in this tick
+	lagging  map[ring.NodeID]int64 // until when, see late
+	now      int64                 // of the step under way
 
 	rows    causal.Arena // of what writes make; never reset, since a store may keep rows
 	dots    []causal.Dot // scratch of only
@@ -111,6 +112,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		ahead:      map[ring.NodeID]int64{},
 		patience:   patience{saved: savedHedges},
 		sharing:    sharing{},
+		lagging:    map[ring.NodeID]int64{},
 	}
 }
 

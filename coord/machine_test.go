@@ -479,3 +479,47 @@ func TestReadsThatBeginTogetherShareAQuorumRead(t *testing.T) {
 	x.expect(x.done[103], wire.ClusterDown)
 	x.expect(x.done[104], wire.ClusterDown)
 }
+
+// An owner that had to be hedged around is asked last for a while: not every operation waits for a hedge.
+func TestAnOwnerThatLagsIsAskedLast(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{a, b}] = true // b is up and does not answer
+	id := x.begin(a, plainSet("1"))
+	if _, ok := x.done[id]; ok {
+		t.Fatal("acknowledged without a second copy")
+	}
+	x.wait(10)
+	x.expect(x.done[id], wire.OK)
+	for range 100 {
+		x.expect(x.do(a, plainSet("2")), wire.OK)
+		x.expect(x.do(a, op(wire.OpGet)), wire.OK)
+	}
+	if h := x.machines[a].Stats.Hedges; h != 1 {
+		t.Errorf("%d hedges", h)
+	}
+	x.held = map[[2]int]bool{}
+	x.wait(lagsFor)
+	x.expect(x.do(a, plainSet("3")), wire.OK)
+	if v := x.stores[b].rows["k"].Versions; len(v) != 1 || string(v[0].Payload) != "3" {
+		t.Errorf("b holds %+v", v)
+	}
+}
+
+// An owner that refuses a copy, for instance because its disk is full, costs a question more and no write.
+func TestARefusedCopyGoesToAnotherOwner(t *testing.T) {
+	x := newCluster(t)
+	m := x.machines[a]
+	m.Exec(x.now, 77, []wire.Op{plainSet("v")})
+	var id uint64
+	for _, o := range m.Effects().Peers {
+		for _, it := range o.Items {
+			if o.To == x.ids[b] && it.Kind == wire.ItemWrite {
+				id = it.ID
+			}
+		}
+	}
+	m.Reset()
+	m.Step(x.now, x.ids[b], []wire.Item{{Kind: wire.ItemAck, ID: id, Flags: wire.FlagRefused}})
+	x.settle()
+	x.expect(x.done[77], wire.OK)
+}

@@ -68,16 +68,13 @@ func (m *Machine) ask(now int64, p *pending, row causal.Container) {
 
 // askMore asks up to n live owners that were not asked yet.
 func (m *Machine) askMore(p *pending, n int) {
-	for i, owner := range p.owners {
-		if n <= 0 {
-			return
+	m.inTurn(p, func(i int) bool {
+		if n > 0 && !p.asked.has(i) && !p.answered.has(i) && !p.refused.has(i) {
+			m.askOwner(p, i)
+			n--
 		}
-		if i == p.self || p.asked.has(i) || p.answered.has(i) || p.refused.has(i) || !m.up[owner] {
-			continue
-		}
-		m.askOwner(p, i)
-		n--
-	}
+		return n > 0
+	})
 }
 
 func (m *Machine) askOwner(p *pending, at int) {

@@ -309,19 +309,22 @@ func (m *Machine) Tick(now int64) {
 
 // hedge asks one more owner to do what the ones asked have not done yet.
 func (m *Machine) hedge(p *pending) {
+	m.late(p)
 	switch {
 	case p.phase == phaseRead:
 		m.askMore(p, 1)
 	case p.phase == phaseWrite && p.op.Code.Keyed():
 		m.copyTo(p, 1)
 	case p.phase == phaseForward && !p.op.Code.Write() && p.op.Code.Keyed() && p.also == 0:
-		for _, owner := range p.owners {
-			if m.up[owner] && owner != p.target {
-				p.also = owner
-				m.sendOp(p, owner)
-				return
+		m.lagging[p.target] = m.now + lagsFor
+		m.inTurn(p, func(i int) bool {
+			if p.owners[i] == p.target {
+				return true
 			}
-		}
+			p.also = p.owners[i]
+			m.sendOp(p, p.also)
+			return false
+		})
 	}
 }
 

@@ -155,10 +155,7 @@ func (m *Machine) onWritten(p *pending, it *wire.Item) {
 func (m *Machine) replicate(p *pending, res wire.Result, row causal.Container) {
 	m.beginCopies(p, res)
 	want := p.need - p.acked.count() - p.must.count()
-	for i, owner := range p.owners {
-		if i == p.self || !m.up[owner] {
-			continue
-		}
+	m.inTurn(p, func(i int) bool {
 		id := uint64(0)
 		if p.must.has(i) || want > 0 {
 			if !p.must.has(i) {
@@ -167,8 +164,9 @@ func (m *Machine) replicate(p *pending, res wire.Result, row causal.Container) {
 			id = p.id
 			p.asked.add(i)
 		}
-		m.sendRow(owner, id, p.op, row)
-	}
+		m.sendRow(p.owners[i], id, p.op, row)
+		return true
+	})
 	m.writeProgress(p)
 }
 
@@ -181,17 +179,14 @@ func (m *Machine) copyTo(p *pending, n int) {
 	if err != nil {
 		return
 	}
-	for i, owner := range p.owners {
-		if n <= 0 {
-			return
+	m.inTurn(p, func(i int) bool {
+		if n > 0 && !p.asked.has(i) && !p.acked.has(i) && !p.refused.has(i) {
+			p.asked.add(i)
+			m.sendRow(p.owners[i], p.id, p.op, row)
+			n--
 		}
-		if i == p.self || p.asked.has(i) || p.acked.has(i) || p.refused.has(i) || !m.up[owner] {
-			continue
-		}
-		p.asked.add(i)
-		m.sendRow(owner, p.id, p.op, row)
-		n--
-	}
+		return n > 0
+	})
 }
 
 // beginCopies prepares a write's pending state: an owner before this one that is up must be among the W.

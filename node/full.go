@@ -8,8 +8,8 @@ import (
 )
 
 // A node whose disk is full refuses writes before anything is done and goes on answering reads, until there is room
-// again. To its peers it is silent about copies, which is what a node without room for them is: nothing is acknowledged
-// that is not kept, and the copies come later by pull.
+// again. It tells its peers at once that it does not take their copies, so that they ask another owner; the copies come
+// later by pull.
 
 const diskFull = "MISCONF this node's disk is full: writes are refused until there is room again; reads go on"
 
@@ -28,21 +28,35 @@ func (n *Node) refuseOps(v *vector, ops []wire.Op) (left []wire.Op, at []int) {
 	return left, at
 }
 
-// refuseWrites takes from a peer's items those that would write, and answers the operations among them.
+// refuseWrites takes from a peer's items those that would write, and answers those that somebody waits for.
 func (n *Node) refuseWrites(from ring.NodeID, items []wire.Item) []wire.Item {
 	if !n.full() {
 		return items
 	}
 	return slices.DeleteFunc(items, func(it wire.Item) bool {
-		switch it.Kind {
-		case wire.ItemOp:
-			if it.Op.Code.Write() {
-				n.send(from, wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: &wire.Result{Status: wire.Failed, Err: diskFull}})
-				return true
-			}
-		case wire.ItemWrite, wire.ItemFlush, wire.ItemPulled, wire.ItemFetched:
-			return true
+		answer, refused := refusal(&it)
+		if answer.Kind != wire.ItemInvalid {
+			n.send(from, answer)
 		}
-		return false
+		return refused
 	})
+}
+
+// refusal is what a full node answers an item that would write; of kind ItemInvalid when nobody waits for an answer.
+func refusal(it *wire.Item) (answer wire.Item, refused bool) {
+	switch it.Kind {
+	case wire.ItemOp:
+		if !it.Op.Code.Write() {
+			return answer, false
+		}
+		return wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: &wire.Result{Status: wire.Failed, Err: diskFull}}, true
+	case wire.ItemWrite, wire.ItemFlush:
+		if it.ID != 0 {
+			answer = wire.Item{Kind: wire.ItemAck, ID: it.ID, Flags: wire.FlagRefused}
+		}
+		return answer, true
+	case wire.ItemPulled, wire.ItemFetched:
+		return answer, true
+	}
+	return answer, false
 }

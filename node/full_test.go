@@ -27,3 +27,28 @@ func TestAFullDiskRefusesTheWritesOfAVector(t *testing.T) {
 		t.Errorf("results in wrong places: %+v", v.out)
 	}
 }
+
+// Peers are told at once what a full node does not take, where they wait to be told.
+func TestAFullDiskRefusesCopiesAtOnce(t *testing.T) {
+	for _, c := range []struct {
+		it      wire.Item
+		answer  wire.Kind
+		refused bool
+	}{
+		{wire.Item{Kind: wire.ItemWrite, ID: 3}, wire.ItemAck, true},
+		{wire.Item{Kind: wire.ItemWrite}, wire.ItemInvalid, true},
+		{wire.Item{Kind: wire.ItemFlush, ID: 3}, wire.ItemAck, true},
+		{wire.Item{Kind: wire.ItemPulled, ID: 3}, wire.ItemInvalid, true},
+		{wire.Item{Kind: wire.ItemOp, ID: 3, Op: &wire.Op{Code: wire.OpSet}}, wire.ItemResult, true},
+		{wire.Item{Kind: wire.ItemOp, ID: 3, Op: &wire.Op{Code: wire.OpGet}}, wire.ItemInvalid, false},
+		{wire.Item{Kind: wire.ItemRead, ID: 3}, wire.ItemInvalid, false},
+	} {
+		answer, refused := refusal(&c.it)
+		if answer.Kind != c.answer || refused != c.refused || answer.Kind != wire.ItemInvalid && answer.ID != 3 {
+			t.Errorf("%v: %v, %v", c.it.Kind, answer.Kind, refused)
+		}
+		if answer.Kind == wire.ItemAck && !answer.Has(wire.FlagRefused) {
+			t.Errorf("%v: acknowledged", c.it.Kind)
+		}
+	}
+}
