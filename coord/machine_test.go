@@ -523,3 +523,19 @@ func TestARefusedCopyGoesToAnotherOwner(t *testing.T) {
 	x.settle()
 	x.expect(x.done[77], wire.OK)
 }
+
+// Forwarded writes that wait for a silent coordinator cannot be hedged, and leave the hedges to those who can.
+func TestForwardedWritesSpendNoHedges(t *testing.T) {
+	x := newCluster(t)
+	x.held[[2]int{b, a}] = true
+	id := x.begin(b, plainSet("v"))
+	saved := x.machines[b].patience.saved
+	for range 5 {
+		x.wait(100)
+	}
+	if m := x.machines[b]; m.Stats.Hedges != 0 || m.patience.saved != saved {
+		t.Errorf("%d hedges, %d of %d saved", m.Stats.Hedges, m.patience.saved, saved)
+	}
+	x.wait(500)
+	x.expect(x.done[id], wire.Uncertain)
+}

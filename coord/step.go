@@ -299,7 +299,7 @@ func (m *Machine) Tick(now int64) {
 		case now >= p.deadline:
 			m.Stats.Timeouts++
 			m.expire(now, p)
-		case now >= p.hedgeAt && m.patience.spend():
+		case now >= p.hedgeAt && p.hedgeable() && m.patience.spend():
 			p.hedgeAt, p.hedged = now+m.cfg.Hedge, true
 			m.Stats.Hedges++
 			m.hedge(p)
@@ -307,15 +307,29 @@ func (m *Machine) Tick(now int64) {
 	}
 }
 
+// hedgeable reports whether another owner may be asked to do the same. A forwarded write is never sent twice, and must
+// not use up hedges that reads need.
+func (p *pending) hedgeable() bool {
+	switch p.phase {
+	case phaseRead:
+		return true
+	case phaseWrite:
+		return p.op.Code.Keyed()
+	case phaseForward:
+		return !p.op.Code.Write() && p.op.Code.Keyed() && p.also == 0
+	}
+	return false
+}
+
 // hedge asks one more owner to do what the ones asked have not done yet.
 func (m *Machine) hedge(p *pending) {
 	m.late(p)
-	switch {
-	case p.phase == phaseRead:
+	switch p.phase {
+	case phaseRead:
 		m.askMore(p, 1)
-	case p.phase == phaseWrite && p.op.Code.Keyed():
+	case phaseWrite:
 		m.copyTo(p, 1)
-	case p.phase == phaseForward && !p.op.Code.Write() && p.op.Code.Keyed() && p.also == 0:
+	case phaseForward:
 		m.lagging[p.target] = m.now + lagsFor
 		m.inTurn(p, func(i int) bool {
 			if p.owners[i] == p.target {
