@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,18 +14,23 @@ import (
 // socket is a connection that notes what is written, at once or by the writer.
 type socket struct {
 	net.Conn
-	room    int // bytes it takes at once
+	mu      sync.Mutex // the writer's goroutine writes while a test looks
+	room    int        // bytes it takes at once
 	written []byte
 	calls   int // of takeNow
 }
 
 func (s *socket) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.written = append(s.written, b...)
 	return len(b), nil
 }
 func (s *socket) SetWriteDeadline(time.Time) error { return nil }
 
 func (s *socket) takeNow(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls++
 	n := min(s.room, len(b))
 	s.room -= n
@@ -173,6 +179,8 @@ func TestPingOnlyAfterSilence(t *testing.T) {
 		go func() { _ = w.run(done, every); close(stopped) }()
 		pings := func() (n int) {
 			synctest.Wait()
+			s.mu.Lock()
+			defer s.mu.Unlock()
 			for b := s.written; len(b) > 0; {
 				h, err := decodeHeader(b)
 				if err != nil {
@@ -199,7 +207,9 @@ func TestPingOnlyAfterSilence(t *testing.T) {
 		want(t, "said at once", s.calls, 100)
 
 		// Behind the rest of a frame no ping is needed, and none may come into it.
+		s.mu.Lock()
 		s.room = 20
+		s.mu.Unlock()
 		for range 2 {
 			if err := box.push(unitOf(make([]byte, 100))); err != nil {
 				t.Fatal(err)
