@@ -76,10 +76,7 @@ type Puller struct {
 }
 
 // Out is an item for a peer.
-type Out struct {
-	To   ring.NodeID
-	Item wire.Item
-}
+type Out = wire.Out
 
 // New makes a puller without a ring map.
 func New(cfg Config, store Store) *Puller {

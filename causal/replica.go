@@ -8,7 +8,8 @@ type Replica struct {
 	Seq     uint64 // the last seq that Life issued
 	Clock   Clock  // every dot processed
 	Flushed Clock  // every dot that a range tombstone dropped, also those still to arrive
-	Horizon Vector // below it, tombstones were reaped or the log trimmed; empty until there is reaping
+	Horizon Vector // below it, tombstones were reaped or the log trimmed
+	Filling bool   // it is being filled: it answers no read, coordinates nothing, takes no write and is no place
 }
 
 // Next issues a dot. It is never issued again in any life.

@@ -17,6 +17,7 @@ import (
 	"shoal/resp"
 	"shoal/ring"
 	"shoal/ring/gossip"
+	"shoal/wire"
 	"shoal/wire/tcp"
 )
 
@@ -59,11 +60,12 @@ type Node struct {
 		coord    *coord.Machine
 		puller   *antientropy.Puller
 		comparer *antientropy.Comparer
+		parts    []wire.Part // puller, comparer and the like, in the order in which they are driven
 		agree    *ring.Agreement
 		vectors  vectors
 		token    uint64 // of the last survey
 		memory   memory
-		outbox   []antientropy.Out
+		outbox   []wire.Out
 		byPeer   []coord.Outbox // scratch of sending
 		frame    []byte         // scratch of encoding
 		gossip   *gossip.Gossip
@@ -163,6 +165,7 @@ func (n *Node) makeMachines() {
 		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 16,
 	}, n.store)
 	n.mu.comparer = antientropy.NewComparer(compareConfig(n.id.Node, n.opts.CompareEvery), n.store)
+	n.mu.parts = []wire.Part{n.mu.puller, n.mu.comparer}
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
@@ -216,8 +219,9 @@ func (n *Node) timers() {
 			}
 			n.mu.idle = next == idleEvery
 			n.mu.coord.Tick(now)
-			n.mu.puller.Tick(now)
-			n.mu.comparer.Tick(now)
+			for _, part := range n.mu.parts {
+				part.Tick(now)
+			}
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
 		})

@@ -5,14 +5,11 @@ import (
 	"net"
 	"slices"
 
-	"shoal/antientropy"
 	"shoal/ring"
 	"shoal/ring/gossip"
 	"shoal/wire"
 	"shoal/wire/tcp"
 )
-
-func outItem(to ring.NodeID, it wire.Item) antientropy.Out { return antientropy.Out{To: to, Item: it} }
 
 func (n *Node) transportConfig() tcp.Config {
 	return tcp.Config{
@@ -43,8 +40,9 @@ func (n *Node) onUp(peer ring.NodeID, incarnation uint64) {
 	n.tick(func(now int64) {
 		n.mu.up[peer] = true
 		n.mu.coord.Up(peer)
-		n.mu.puller.Up(now, peer)
-		n.mu.comparer.Up(now, peer)
+		for _, part := range n.mu.parts {
+			part.Up(now, peer)
+		}
 		n.send(peer, wire.Item{Kind: wire.ItemMap}) // whoever is behind hears it at once, and skew is measured
 	})
 }
@@ -57,10 +55,11 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 		n.mu.up[peer] = false
 		delete(n.mu.skew.offset, peer)
 		n.mu.coord.Down(now, peer)
-		n.mu.puller.Down(now, peer)
+		for _, part := range n.mu.parts {
+			part.Down(now, peer)
+		}
 		n.lazyOf(peer).take()
-		n.mu.comparer.Down(now, peer)
-		n.mu.outbox = slices.DeleteFunc(n.mu.outbox, func(o antientropy.Out) bool { return o.To == peer })
+		n.mu.outbox = slices.DeleteFunc(n.mu.outbox, func(o wire.Out) bool { return o.To == peer })
 	})
 }
 
@@ -80,8 +79,9 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
 		n.heard(now, from, h)
 		items = n.refuseWrites(from, items)
 		n.mu.coord.Step(now, from, items)
-		n.mu.puller.Step(now, from, items)
-		n.mu.comparer.Step(now, from, items)
+		for _, part := range n.mu.parts {
+			part.Step(now, from, items)
+		}
 		answered := false
 		for i := range items {
 			answered = answered || items[i].Kind == wire.ItemPulled

@@ -95,8 +95,9 @@ func (n *Node) endTick() {
 	n.mu.memory.release(n.mu.coord.Retains())
 	n.store.Recycle()
 	n.mu.coord.Reset()
-	n.mu.puller.Reset()
-	n.mu.comparer.Reset()
+	for _, part := range n.mu.parts {
+		part.Reset()
+	}
 	clear(n.mu.outbox)
 	n.mu.outbox = n.mu.outbox[:0]
 }
@@ -118,11 +119,10 @@ func (n *Node) sendFrames() {
 		}
 		boxes[own+i].Items = append(boxes[own+i].Items, it)
 	}
-	for _, o := range n.mu.puller.Outs() {
-		add(o.To, o.Item)
-	}
-	for _, o := range n.mu.comparer.Outs() {
-		add(o.To, o.Item)
+	for _, part := range n.mu.parts {
+		for _, o := range part.Outs() {
+			add(o.To, o.Item)
+		}
 	}
 	for _, o := range n.mu.outbox {
 		add(o.To, o.Item)
@@ -167,5 +167,5 @@ func (n *Node) header() wire.Header {
 
 // send queues an item of this package's own for a peer.
 func (n *Node) send(to ring.NodeID, it wire.Item) {
-	n.mu.outbox = append(n.mu.outbox, outItem(to, it))
+	n.mu.outbox = append(n.mu.outbox, wire.Out{To: to, Item: it})
 }

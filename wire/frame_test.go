@@ -42,8 +42,9 @@ func oneOfEach() []Item {
 		{Kind: ItemClockRead, ID: 9, Partition: 1},
 		{Kind: ItemClock, ID: 10, Clock: clock, Flags: FlagWhole},
 		{Kind: ItemClock, ID: 11, Flags: FlagRefused},
-		{Kind: ItemPull, ID: 12, Partition: 1, Life: 7, Clock: clock},
-		{Kind: ItemPulled, ID: 13, Partition: 1, Life: 7, Flags: FlagComplete, Clock: clock, Horizon: row.Vector,
+		{Kind: ItemPull, ID: 12, Partition: 1, Life: 7, Clock: clock, Repair: &Repair{Durable: clock}},
+		{Kind: ItemPulled, ID: 13, Partition: 1, Life: 7, Flags: FlagRefused, Horizon: row.Vector, Repair: &Repair{Durable: clock}},
+		{Kind: ItemPulled, ID: 13, Partition: 1, Life: 7, Repair: &Repair{Durable: clock}, Flags: FlagComplete, Clock: clock, Horizon: row.Vector,
 			Entries: []LogEntry{
 				{Dot: causal.Dot{Actor: 7, Seq: 3}, Slot: 2, Key: []byte("k")},
 				{Dot: causal.Dot{Actor: 7, Seq: 4}, Dropped: clock},
@@ -59,6 +60,18 @@ func oneOfEach() []Item {
 		{Kind: ItemHashed, ID: 19, Partition: 1, Flags: FlagComplete, Horizon: row.Vector, Compare: &Compare{Digests: []KeyDigest{{Slot: 3, Digest: 9}}}},
 		{Kind: ItemFetch, ID: 20, Partition: 1, Flags: FlagShared, Compare: &Compare{Digests: []KeyDigest{{Slot: 3, Key: []byte("k"), Digest: 9}}}},
 		{Kind: ItemFetched, ID: 21, Partition: 1, Clock: clock, Rows: []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
+		{Kind: ItemHint, ID: 22, Partition: 1, Slot: 2, Key: []byte("k"), Life: 7, Row: row},
+		{Kind: ItemDurable, ID: 23, Partition: 1},
+		{Kind: ItemAdvert, ID: 24, Partition: 1, Life: 7, Repair: &Repair{Durable: clock}},
+		{Kind: ItemFill, ID: 25, Digest: 3, Partition: 1, Slot: 2, Key: []byte("k")},
+		{Kind: ItemFilled, ID: 26, Digest: 3, Partition: 1, Life: 7, Clock: clock, Repair: &Repair{Flushed: clock}, Horizon: row.Vector,
+			Rows: []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
+		{Kind: ItemFilled, ID: 27, Digest: 3, Partition: 1, Flags: FlagRefused, Repair: &Repair{}},
+		{Kind: ItemActor, ID: 28, Partition: 1, Life: 7},
+		{Kind: ItemActorKnown, ID: 29, Partition: 1, Life: 7, Clock: clock, Digest: 4},
+		{Kind: ItemActorKnown, ID: 30, Partition: 1, Life: 7, Flags: FlagRefused},
+		{Kind: ItemClose, Partition: 1, Life: 7, Clock: clock, Digest: 4},
+		{Kind: ItemFilling, Blob: []byte{5}},
 	}
 }
 

@@ -10,28 +10,37 @@ type Kind uint8
 
 // The items. Values are part of the peer protocol: append, never renumber.
 const (
-	ItemInvalid   Kind = iota
-	ItemOp             // an operation forwarded to a coordinator: ID, Hop, Deadline, Op
-	ItemResult         // its answer: ID, Result
-	ItemWrite          // a container to take in: ID, Partition, Slot, Key, Life, Row
-	ItemFlush          // a range tombstone to take in: ID, Partition, Life, Dot, Clock
-	ItemAck            // answer to ItemWrite and ItemFlush: ID, FlagRefused, FlagUncovered
-	ItemRead           // what do you hold: ID, Partition, Slot, Key, Digest of what the reader holds
-	ItemRow            // answer to ItemRead: ID, FlagSame or Row, FlagWhole, FlagRefused; with FlagFlushed Clock
-	ItemClockRead      // what have you processed: ID, Partition
-	ItemClock          // its answer: ID, Clock, FlagWhole, FlagRefused
-	ItemPull           // what do I lack: ID, Partition, Life, Clock
-	ItemPulled         // its answer: ID, Partition, Life, Entries, Rows, and with FlagComplete Clock and Horizon
-	ItemMap            // a ring map: Blob; empty: please send yours
-	ItemAgree          // a message of the map agreement: Blob
-	ItemSurvey         // a question between members that node answers: ID, Blob
-	ItemSurveyed       // its answer: ID, Blob
-	ItemWritten        // answer to an ItemOp with FlagShared: ID, Life, Row to take in, Result, FlagShared
-	ItemSums           // hash what you hold under a leaf, child by child: ID, Partition, At, Horizon, Leaves (one)
-	ItemKeys           // list what you hold under leaves: ID, Partition, At, Horizon, Leaves
-	ItemHashed         // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
-	ItemFetch          // the rows of keys: ID, Partition, Digests as the asker has them; FlagShared: see whether yours is lost
-	ItemFetched        // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order
+	ItemInvalid    Kind = iota
+	ItemOp              // an operation forwarded to a coordinator: ID, Hop, Deadline, Op
+	ItemResult          // its answer: ID, Result
+	ItemWrite           // a container to take in: ID, Partition, Slot, Key, Life, Row
+	ItemFlush           // a range tombstone to take in: ID, Partition, Life, Dot, Clock
+	ItemAck             // answer to ItemWrite and ItemFlush: ID, FlagRefused, FlagUncovered
+	ItemRead            // what do you hold: ID, Partition, Slot, Key, Digest of what the reader holds
+	ItemRow             // answer to ItemRead: ID, FlagSame or Row, FlagWhole, FlagRefused; with FlagFlushed Clock
+	ItemClockRead       // what have you processed: ID, Partition
+	ItemClock           // its answer: ID, Clock, FlagWhole, FlagRefused
+	ItemPull            // what do I lack: ID, Partition, Life, Clock, Repair.Durable
+	ItemPulled          // its answer: ID, Partition, Life, Repair.Durable, Entries, Rows, and with FlagComplete Clock and Horizon; FlagRefused: the clock shown does not cover Horizon
+	ItemMap             // a ring map: Blob; empty: please send yours
+	ItemAgree           // a message of the map agreement: Blob
+	ItemSurvey          // a question between members that node answers: ID, Blob
+	ItemSurveyed        // its answer: ID, Blob
+	ItemWritten         // answer to an ItemOp with FlagShared: ID, Life, Row to take in, Result, FlagShared
+	ItemSums            // hash what you hold under a leaf, child by child: ID, Partition, At, Horizon, Leaves (one)
+	ItemKeys            // list what you hold under leaves: ID, Partition, At, Horizon, Leaves
+	ItemHashed          // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
+	ItemFetch           // the rows of keys: ID, Partition, Digests as the asker has them; FlagShared: see whether yours is lost
+	ItemFetched         // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order
+	ItemHint            // a copy to keep for owners that cannot be reached, answered by ItemAck: ID, Partition, Slot, Key, Life, Row
+	ItemDurable         // what is durable at your replica: ID, Partition
+	ItemAdvert          // its answer: ID, Partition, Life, Repair.Durable, FlagRefused
+	ItemFill            // the rows of the next range: ID, Digest: number of the range from 0; Partition, Slot, Key: after this row
+	ItemFilled          // its answer: ID, Digest, Partition, Life, Clock before the rows were read, Repair.Flushed, Horizon, Rows; FlagComplete: none follow; FlagWhole, FlagRefused
+	ItemActor           // what do you know of an actor whose life is over, which is fenced from now on: ID, Partition, Life (of the actor)
+	ItemActorKnown      // its answer: ID, Partition, Life (of the actor), Clock: its dots; Digest: its highest seq known; FlagShared: a hint is held; FlagRefused: it is not over, or this replica is being filled
+	ItemClose           // an actor's dots that are not in Clock exist nowhere: Partition, Life (of the actor), Digest: its highest seq; Clock
+	ItemFilling         // the sender's replicas that are being filled: Blob, a bit per partition
 	itemKinds
 )
 
@@ -94,6 +103,18 @@ type Compare struct {
 	Digests []KeyDigest
 }
 
+// Repair are fields of the items of repair, apart for the same reason.
+type Repair struct {
+	Durable *causal.Clock // the sender's clock as of its last fsync
+	Flushed *causal.Clock // what flushes have dropped at the sender
+}
+
+// Out is an item for a peer.
+type Out struct {
+	To   ring.NodeID
+	Item Item
+}
+
 // Item is one message of a frame. Which fields count depends on Kind. A decoded item aliases the frame's bytes.
 type Item struct {
 	Kind      Kind
@@ -115,6 +136,7 @@ type Item struct {
 	Rows      []KeyRow
 	Blob      []byte
 	Compare   *Compare // ItemSums, ItemKeys, ItemHashed, ItemFetch: never nil
+	Repair    *Repair  // ItemPull, ItemPulled, ItemAdvert, ItemFilled: never nil when decoded
 }
 
 // Has reports whether the flag is set.

@@ -15,7 +15,7 @@ func (it *Item) Append(b []byte) []byte {
 		b = it.Op.append(b)
 	case ItemResult:
 		b = it.Result.append(b)
-	case ItemWrite:
+	case ItemWrite, ItemHint:
 		b = it.appendKey(b)
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
 		b = appendSized(b, it.Row.Append)
@@ -44,9 +44,10 @@ func (it *Item) Append(b []byte) []byte {
 		b = binary.BigEndian.AppendUint16(b, uint16(it.Partition))
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
 		b = appendSized(b, it.Clock.Append)
+		b = appendSized(b, it.Repair.durable().Append)
 	case ItemPulled:
 		b = it.appendPulled(b)
-	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed:
+	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed, ItemFilling:
 		b = appendBytes(b, it.Blob)
 	case ItemWritten:
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
@@ -54,6 +55,8 @@ func (it *Item) Append(b []byte) []byte {
 		b = it.Result.append(b)
 	case ItemSums, ItemKeys, ItemHashed, ItemFetch, ItemFetched:
 		b = it.appendCompare(b)
+	case ItemDurable, ItemAdvert, ItemFill, ItemFilled, ItemActor, ItemActorKnown, ItemClose:
+		b = it.appendRepair(b)
 	}
 	return b
 }
@@ -77,6 +80,7 @@ func (it *Item) appendKey(b []byte) []byte {
 func (it *Item) appendPulled(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(it.Partition))
 	b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
+	b = appendSized(b, it.Repair.durable().Append)
 	b = binary.AppendUvarint(b, uint64(len(it.Entries)))
 	for i := range it.Entries {
 		e := &it.Entries[i]
@@ -93,6 +97,8 @@ func (it *Item) appendPulled(b []byte) []byte {
 	b = it.appendRows(b)
 	if it.Has(FlagComplete) {
 		b = appendSized(b, it.Clock.Append)
+	}
+	if it.Has(FlagComplete | FlagRefused) {
 		b = it.Horizon.Append(b)
 	}
 	return b
@@ -136,7 +142,7 @@ func (r *reader) item(it *Item) {
 	case ItemResult:
 		it.Result = r.newResult()
 		r.result(it.Result)
-	case ItemWrite:
+	case ItemWrite, ItemHint:
 		r.key(it)
 		it.Life = causal.Actor(r.uint64())
 		it.Row = r.container()
@@ -164,9 +170,10 @@ func (r *reader) item(it *Item) {
 	case ItemPull:
 		it.Partition, it.Life = r.partition(), causal.Actor(r.uint64())
 		it.Clock = r.clock()
+		it.Repair = &Repair{Durable: r.clock()}
 	case ItemPulled:
 		r.pulled(it)
-	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed:
+	case ItemMap, ItemAgree, ItemSurvey, ItemSurveyed, ItemFilling:
 		it.Blob = r.bytes()
 	case ItemWritten:
 		it.Life = causal.Actor(r.uint64())
@@ -175,6 +182,8 @@ func (r *reader) item(it *Item) {
 		r.result(it.Result)
 	case ItemSums, ItemKeys, ItemHashed, ItemFetch, ItemFetched:
 		r.compare(it)
+	case ItemDurable, ItemAdvert, ItemFill, ItemFilled, ItemActor, ItemActorKnown, ItemClose:
+		r.repair(it)
 	default:
 		r.fail("unknown item %d", it.Kind)
 	}
@@ -187,6 +196,7 @@ func (r *reader) key(it *Item) {
 
 func (r *reader) pulled(it *Item) {
 	it.Partition, it.Life = r.partition(), causal.Actor(r.uint64())
+	it.Repair = &Repair{Durable: r.clock()}
 	for range r.count(13) {
 		e := LogEntry{Dot: r.dot()}
 		if r.byte() == 1 {
@@ -200,6 +210,8 @@ func (r *reader) pulled(it *Item) {
 	r.rows(it)
 	if it.Has(FlagComplete) {
 		it.Clock = r.clock()
+	}
+	if it.Has(FlagComplete | FlagRefused) {
 		it.Horizon = r.vector()
 	}
 }

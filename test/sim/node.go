@@ -25,6 +25,7 @@ type node struct {
 	machine  *coord.Machine
 	puller   *antientropy.Puller
 	comparer *antientropy.Comparer
+	parts    []wire.Part
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
 	inbox    []input
@@ -85,6 +86,7 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
+	n.parts = []wire.Part{n.puller, n.comparer}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -192,8 +194,9 @@ func (n *node) work(timer bool) {
 	n.inbox = n.inbox[:0]
 	if timer {
 		n.machine.Tick(now)
-		n.puller.Tick(now)
-		n.comparer.Tick(now)
+		for _, part := range n.parts {
+			part.Tick(now)
+		}
 		n.perform(n.agree.Tick(now))
 		if n.w.cfg.flushes && n.w.rand.percent(5) {
 			n.disk.bury()
@@ -217,8 +220,9 @@ func (n *node) work(timer bool) {
 	n.send()
 	n.deliver()
 	n.machine.Reset()
-	n.puller.Reset()
-	n.comparer.Reset()
+	for _, part := range n.parts {
+		part.Reset()
+	}
 }
 
 func (n *node) allWhole() bool {
@@ -230,13 +234,15 @@ func (n *node) input(now int64, in *input) {
 	switch in.kind {
 	case evUp:
 		n.machine.Up(n.w.nodes[in.peer].id)
-		n.puller.Up(now, n.w.nodes[in.peer].id)
-		n.comparer.Up(now, n.w.nodes[in.peer].id)
+		for _, part := range n.parts {
+			part.Up(now, n.w.nodes[in.peer].id)
+		}
 		n.tell(in.peer)
 	case evDown:
 		n.machine.Down(now, n.w.nodes[in.peer].id)
-		n.puller.Down(now, n.w.nodes[in.peer].id)
-		n.comparer.Down(now, n.w.nodes[in.peer].id)
+		for _, part := range n.parts {
+			part.Down(now, n.w.nodes[in.peer].id)
+		}
 		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == n.w.nodes[in.peer].id })
 	case evClient:
 		n.exec(now, in.ops)
@@ -291,8 +297,9 @@ func (n *node) frame(now int64, in *input) {
 	}
 	n.machine.Heard(now, from, h.HLC)
 	n.machine.Step(now, from, items)
-	n.puller.Step(now, from, items)
-	n.comparer.Step(now, from, items)
+	for _, part := range n.parts {
+		part.Step(now, from, items)
+	}
 	for i := range items {
 		n.handle(now, from, &items[i])
 	}
@@ -340,11 +347,10 @@ func (n *node) send() {
 		}
 		boxes[own+i].Items = append(boxes[own+i].Items, o.Item)
 	}
-	for _, o := range n.puller.Outs() {
-		add(o)
-	}
-	for _, o := range n.comparer.Outs() {
-		add(o)
+	for _, part := range n.parts {
+		for _, o := range part.Outs() {
+			add(o)
+		}
 	}
 	for _, o := range n.own {
 		add(o)
