@@ -223,6 +223,9 @@ type hookFS struct {
 	hook func()
 }
 
+// Unwrap shows checkFS.Link that a memory file system lies below: there a Link beside a CrashClone blocks for ever.
+func (fs *hookFS) Unwrap() vfs.FS { return fs.FS }
+
 func (fs *hookFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, c)
 	return hookFile{f, fs.hook}, err
