@@ -68,6 +68,7 @@ type Puller struct {
 	up     map[ring.NodeID]bool
 	pulls  [][]pull // per partition; empty where this node is no owner
 	whole  []bool
+	most   int // pulls under way at once
 	next   int // where Tick goes on
 	asked  int
 	nextID uint64
@@ -80,8 +81,11 @@ type Out = wire.Out
 
 // New makes a puller without a ring map.
 func New(cfg Config, store Store) *Puller {
-	return &Puller{cfg: cfg, store: store, up: map[ring.NodeID]bool{}}
+	return &Puller{cfg: cfg, store: store, most: cfg.MaxAsked, up: map[ring.NodeID]bool{}}
 }
+
+// Pace lets only share parts in of of the usual number of pulls be under way at once.
+func (m *Puller) Pace(share, of int) { m.most = max(1, m.cfg.MaxAsked*share/of) }
 
 // Whole reports whether this node's replica may answer a read by itself: nothing that was acknowledged before its
 // life began is missing from it.
@@ -226,18 +230,18 @@ func (m *Puller) close(e *pull) {
 // Tick asks what is due, at most MaxAsked questions at once, each partition in its turn. A question that was not
 // answered in time gives up its place: peers without a map or a replica do not answer.
 func (m *Puller) Tick(now int64) {
-	if m.asked >= m.cfg.MaxAsked {
+	if m.asked >= m.most {
 		m.giveUp(now)
 	}
 	for range m.pulls {
-		if m.asked >= m.cfg.MaxAsked {
+		if m.asked >= m.most {
 			return
 		}
 		if m.next >= len(m.pulls) {
 			m.next = 0
 		}
 		for i := range m.pulls[m.next] {
-			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.cfg.MaxAsked) {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.most) {
 				m.ask(now, e)
 			}
 		}
