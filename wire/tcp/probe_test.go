@@ -13,14 +13,16 @@ import (
 func TestProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		netw := simnet.New()
-		a, b := simNode(t, netw, 1), simNode(t, netw, 2)
+		open := func(c *Config) { c.OnStranger = func(Identity, []byte) []byte { return nil } }
+		a, b := simNode(t, netw, 1), simNode(t, netw, 2, open)
 		defer a.Close()
-		c := simNode(t, netw, 3, func(c *Config) { // a node that belongs to no cluster yet
+		defer b.Close()
+		c := simNode(t, netw, 3, open, func(c *Config) { // a node that belongs to no cluster yet
 			self := c.Self
 			c.Self = func() Identity { id := self(); id.Cluster = ring.ClusterID{}; return id }
 		})
 		defer c.Close()
-		stranger := simNode(t, netw, 4, func(c *Config) { c.Secret = []byte("another") })
+		stranger := simNode(t, netw, 4, open, func(c *Config) { c.Secret = []byte("another") })
 		defer stranger.Close()
 		for _, x := range []*testNode{b, c} {
 			id, err := a.Probe(t.Context(), x.addr)
