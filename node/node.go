@@ -127,6 +127,7 @@ func (n *Node) start() error {
 	}
 	n.spawn(n.timers)
 	n.spawn(n.syncs)
+	n.spawn(n.askIfMember)
 	return nil
 }
 
