@@ -320,6 +320,7 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 
 func (s *Store) noteLogged(r *replica, n int) {
 	r.changed = true
+	r.touched = s.wal.seq + 1
 	s.stats.tickDots.Add(int64(n))
 	s.tick.work += n
 	s.pushLarge()

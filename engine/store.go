@@ -65,6 +65,8 @@ type replica struct {
 	rows    table
 	dots    dotIndex // of live segments
 	changed bool     // since the last snapshot in Pebble
+	touched uint64   // record of the log that the last change goes to
+	durable durableClock
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
@@ -141,6 +143,7 @@ func (s *Store) recover() error {
 	if err := s.settleRun(); err != nil {
 		return err
 	}
+	s.settleDurable()
 	if s.afterStop && s.takeCounts() {
 		return nil
 	}
