@@ -96,9 +96,18 @@ func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
 	s.noteLogged(r, 0)
 }
 
+// Fill marks a replica as being filled, or as no longer so. Either begins a new life, as Renew does. Durable before
+// return; the tick so far is ended with it. It stays so over Open.
+func (s *Store) Fill(p ring.Partition, on bool) error {
+	if r := s.replicas.of(p); r != nil {
+		r.Filling = on
+	}
+	return s.Renew(p)
+}
+
 // begun logs a replica that was created or renewed.
 func (s *Store) begun(p ring.Partition, r *replica) {
-	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica))
+	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica, nil))
 	s.noteLogged(r, 0)
 }
 
@@ -133,7 +142,14 @@ func decodeReplica(b []byte) (*replica, error) {
 		}
 	}
 	var err error
-	if r.Horizon, b, err = causal.DecodeVector(b); err == nil && len(b) > 0 {
+	if r.Horizon, b, err = causal.DecodeVector(b); err != nil || len(b) == 0 {
+		return r, err
+	}
+	flags := b[0]
+	r.Filling, r.loggedKnown = flags&snapshotFilling != 0, flags&snapshotLogged != 0
+	if b = b[1:]; r.loggedKnown {
+		r.logged, err = decodeDotSet(b)
+	} else if len(b) > 0 {
 		err = errors.New("bytes too many")
 	}
 	return r, err

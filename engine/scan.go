@@ -247,16 +247,15 @@ func (s *Store) measure() {
 
 // Empty reports whether the store holds no row and no log entry at all.
 func (s *Store) Empty() bool {
-	s.indexDots()
 	for _, r := range s.replicas.all() {
-		if r.rows.n > 0 || len(r.dots) > 0 {
+		if r.rows.n > 0 || r.logged.n > 0 {
 			return false
 		}
 	}
 	if s.writable() != nil || s.tick.Len() > 0 {
 		return false
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceLog}, UpperBound: []byte{spaceData + 1}})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceData}, UpperBound: []byte{spaceData + 1}})
 	if err != nil {
 		return false
 	}
