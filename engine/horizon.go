@@ -36,13 +36,16 @@ func (s *Store) Reap(p ring.Partition, slot ring.Slot, key []byte, left causal.C
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
 	r, name := s.replicas.of(p), s.scratch.name
 	s.raise(r, over)
-	was := s.forgetRow(r, p, name)
+	was, wasDue := s.forgetRow(r, p, name)
 	var value []byte
 	if b := appendReaped(s.tick.b, name, over); left.Empty() {
 		s.tick.b = append(b, 0)
 	} else {
 		s.tick.b, value = appendRowValue(b, name, left, uvarintSize(uint64(left.Size()+sealSize)))
 		r.counts.add(summarize(r.View(left)), &s.stats)
+		if at := due(left); at < wasDue {
+			s.noteDead(r, name, at)
+		}
 	}
 	if was > 0 {
 		s.stats.reaped.Add(1)
@@ -55,18 +58,19 @@ func (s *Store) Reap(p ring.Partition, slot ring.Slot, key []byte, left causal.C
 }
 
 // forgetRow takes a row that is about to be replaced out of the counters and returns the length of its sealed value, 0
-// when there is none.
-func (s *Store) forgetRow(r *replica, p ring.Partition, name []byte) (was int) {
+// when there is none, and when it was due.
+func (s *Store) forgetRow(r *replica, p ring.Partition, name []byte) (was int, wasDue int64) {
 	old, err := s.find(r, name)
 	if err != nil { // unreadable: replaced now, and its part in the counters is unknown
 		s.log.Error("replacing an unreadable row", "partition", p, "error", err)
-		return 0
+		return 0, forever
 	}
 	if !old.present() {
-		return 0
+		return 0, forever
 	}
-	r.counts.remove(s.summaryOf(r, old), &s.stats)
-	return len(old.value())
+	sum := s.summaryOf(r, old)
+	r.counts.remove(sum, &s.stats)
+	return len(old.value()), sum.due
 }
 
 // raise raises the horizon and forgets.

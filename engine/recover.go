@@ -196,7 +196,7 @@ func (s *Store) replayReplica(e *entry) error {
 	}
 	r := s.replicas.of(e.p)
 	if r == nil {
-		r = &replica{}
+		r = newReplica(causal.Replica{})
 		s.replicas.set(e.p, r)
 	}
 	r.Replica = in.Replica

@@ -41,6 +41,10 @@ func (x replicas) all() iter.Seq2[ring.Partition, *replica] {
 	}
 }
 
+func newReplica(r causal.Replica) *replica {
+	return &replica{Replica: r, dead: deadRows{walkAt: forever}}
+}
+
 // Partitions returns those that have a replica here, in order.
 func (s *Store) Partitions() []ring.Partition {
 	var ps []ring.Partition
@@ -68,7 +72,7 @@ func (s *Store) Create(ps ...ring.Partition) error {
 	}
 	life := s.newActor(s.knownActor)
 	for _, p := range ps {
-		r := &replica{Replica: causal.Replica{Life: life}}
+		r := newReplica(causal.Replica{Life: life})
 		s.replicas.set(p, r)
 		s.begun(p, r)
 	}
@@ -127,7 +131,7 @@ func decodeReplica(b []byte) (*replica, error) {
 	if len(b) < 8 {
 		return nil, errors.New("too short")
 	}
-	r := &replica{Replica: causal.Replica{Life: causal.Actor(binary.BigEndian.Uint64(b))}}
+	r := newReplica(causal.Replica{Life: causal.Actor(binary.BigEndian.Uint64(b))})
 	for i, c := range []*causal.Clock{&r.Clock, &r.Flushed} {
 		var block []byte
 		var err error

@@ -229,7 +229,10 @@ func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Con
 }
 
 func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) {
-	was := s.forgetRow(r, p, name)
+	was, wasDue := s.forgetRow(r, p, name)
+	if at := due(row); at < wasDue {
+		s.noteDead(r, name, at)
+	}
 	value := s.logPut(r, p, name, row, dots)
 	r.counts.add(summarize(r.View(row)), &s.stats)
 	s.resize(r, len(name), was, len(value))

@@ -199,6 +199,7 @@ func (s *Store) loadPartition(p ring.Partition, r *replica) error {
 		sweeping = sweeping || len(view.Versions) != len(c.Versions) || buried(r, view)
 		r.counts.rows++
 		r.counts.add(summarize(view), &s.stats)
+		s.noteDead(r, name, due(c))
 		s.stats.rows.Add(1)
 		s.stats.bytes.Add(int64(len(name) + len(value) - sealSize))
 	}

@@ -51,11 +51,12 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
-	sweeps  []sweep
-	last    lastFound
-	scratch scratch
-	sink    uint32
-	stats   counters
+	sweeps   []sweep
+	deadWalk deadWalk
+	last     lastFound
+	scratch  scratch
+	sink     uint32
+	stats    counters
 }
 
 // replica is what the store keeps of one partition.
@@ -69,6 +70,7 @@ type replica struct {
 	changed bool          // since the last snapshot in Pebble
 	touched uint64        // record of the log that the last change goes to
 	durable durableClock
+	dead    deadRows
 
 	loggedKnown bool // the snapshot that Open read had logged
 }
