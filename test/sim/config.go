@@ -36,6 +36,7 @@ type Config struct {
 	timeout  int64
 	compares int64 // replicas are compared this often, 0: never
 	vanish   bool  // rows vanish or are damaged behind a replica's back
+	hints    bool  // the adversary sees to it that there are some
 	hintMax  int64 // bytes of hints that a node keeps
 	hintLate int64 // hints are gone through this often
 }
@@ -98,10 +99,10 @@ func (c *Config) shapeHints(r *random) {
 	if r.percent(25) {
 		c.hintMax = int64(r.between(0, 500))
 	}
-	if !c.faults || c.careful && c.n == 3 || r.percent(75) {
+	if !c.faults || c.w == 1 || r.percent(75) {
 		return
 	}
-	c.strict, c.vanish = false, false
+	c.hints, c.strict, c.vanish = true, false, false
 	c.members = max(c.members, c.n+r.between(1, 3))
 	c.kills, c.cuts = true, c.cuts || r.percent(50)
 	switch r.below(3) {

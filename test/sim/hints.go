@@ -44,6 +44,9 @@ func (d *disk) Hint(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container
 }
 
 func (d *disk) PutHint(p ring.Partition, s ring.Slot, key []byte, row causal.Container) {
+	if bug(HintDroppedAtCap) && !row.Empty() {
+		d.makeRoom(string(key))
+	}
 	d.w.oracle.putHint(d, string(key), d.live.hints()[string(key)], row)
 	d.do(change{kind: changeHint, partition: p, slot: s, key: string(key), row: row})
 }
@@ -81,6 +84,9 @@ func (d *disk) Hints(p ring.Partition, first bool, after wire.Ref, limit int, fn
 }
 
 func (d *disk) HintStats() (count int, bytes int64) {
+	if bug(HintDroppedAtCap) {
+		return 0, 0
+	}
 	for key, row := range d.live.hints() { // order-free: a sum
 		bytes += int64(row.Size() + len(key))
 	}
@@ -96,6 +102,43 @@ func (d *disk) HintParts() (out []ring.Partition) {
 		}
 	}
 	return out
+}
+
+// prey is whom the adversary turns to in a world with hints: often to those who keep some.
+func (w *World) prey(n *node) *node {
+	if w.rand.percent(60) {
+		return n
+	}
+	first := w.rand.below(len(w.nodes))
+	for i := range w.nodes {
+		if x := w.nodes[(first+i)%len(w.nodes)]; len(x.disk.live.hints()) > 0 {
+			return x
+		}
+	}
+	return n
+}
+
+// strand takes the connections between the owners of a partition down, so that each has only fallbacks to turn to; some
+// are cut off from everybody.
+func (w *World) strand() {
+	until := w.now + int64(w.rand.between(300, 2500))
+	owners := w.ownersOf(w.keys[w.rand.below(len(w.keys))])
+	alone := w.rand.below(len(owners))
+	w.stats.cuts++
+	for i, a := range owners {
+		for _, b := range w.nodes {
+			if a == b || !slices.Contains(owners, b) && i != alone {
+				continue
+			}
+			if slices.Contains(owners, b) || w.rand.percent(50) {
+				w.trace("STRAND %d-%d until %d", a.index, b.index, until)
+				l, dir := w.link(a.index, b.index)
+				l.cut[dir], l.cut[1-dir] = max(l.cut[dir], until), max(l.cut[1-dir], until)
+				w.disconnect(a, b, 300)
+				w.disconnect(b, a, 300)
+			}
+		}
+	}
 }
 
 // hintsLeft is the number of hints anywhere.

@@ -35,6 +35,7 @@ type node struct {
 	waiting  map[uint64][]*operation  // by token
 	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
 	asked    map[question]extendedKey // what was sent, for planted bugs
+	standIns map[uint64][]int         // who was asked to keep a hint, for a planted bug
 	outbox   []coord.Outbox
 	own      []antientropy.Out // items of the node's own
 	scratch  []byte
@@ -73,7 +74,7 @@ func (n *node) boot(lost bool) {
 	n.session = make([]int, len(w.nodes))
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
-	n.asked = map[question]extendedKey{}
+	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
