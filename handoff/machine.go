@@ -125,8 +125,15 @@ func (m *Machine) Up(now int64, peer ring.NodeID) {
 		return
 	}
 	for _, x := range m.parts {
-		if m.ring.Position(x.partition, peer) >= 0 {
-			x.due, x.quiet, x.again = now, 0, x.round != nil
+		if m.ring.Position(x.partition, peer) < 0 {
+			continue
+		}
+		x.due, x.quiet = now, 0
+		if o := x.owner(peer); o != nil && !x.round.began {
+			o.out = false
+			m.ask(x, o)
+		} else {
+			x.again = o != nil
 		}
 	}
 	m.begin(now)

@@ -68,21 +68,22 @@ func (m *Machine) begin(now int64) {
 			m.rounds++
 			x.again = false
 			x.round = &round{until: now + m.cfg.Timeout, first: true}
-			m.ask(x)
+			for _, node := range m.ring.OwnersOf(x.partition) {
+				x.round.owners = append(x.round.owners, owner{node: node, out: !m.up[node]})
+			}
+			for i := range x.round.owners {
+				if o := &x.round.owners[i]; o.node != m.cfg.Self && !o.out {
+					m.ask(x, o)
+				}
+			}
 		}
 	}
 }
 
-// ask asks the owners what they hold durably.
-func (m *Machine) ask(x *part) {
-	for _, node := range m.ring.OwnersOf(x.partition) {
-		o := owner{node: node, out: !m.up[node]}
-		if node != m.cfg.Self && m.up[node] {
-			o.id = m.id()
-			m.send(node, wire.Item{Kind: wire.ItemDurable, ID: o.id, Partition: x.partition})
-		}
-		x.round.owners = append(x.round.owners, o)
-	}
+// ask asks an owner what it holds durably.
+func (m *Machine) ask(x *part, o *owner) {
+	o.id = m.id()
+	m.send(o.node, wire.Item{Kind: wire.ItemDurable, ID: o.id, Partition: x.partition})
 }
 
 func (m *Machine) onAdvert(now int64, from ring.NodeID, it *wire.Item) {
