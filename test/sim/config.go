@@ -36,6 +36,9 @@ type Config struct {
 	timeout  int64
 	compares int64 // replicas are compared this often, 0: never
 	vanish   bool  // rows vanish or are damaged behind a replica's back
+	hints    bool  // the adversary sees to it that there are some
+	hintMax  int64 // bytes of hints that a node keeps
+	hintLate int64 // hints are gone through this often
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -74,6 +77,7 @@ func configure(r *random) Config {
 	}
 	c.shapeFaults(r)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
+	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
 	return c
 }
 
@@ -86,6 +90,27 @@ func (c *Config) shapeComparisons(r *random) {
 	if c.vanish = !c.reaps && r.percent(60); c.vanish {
 		c.careful = true
 		c.compares, c.keys, c.load = min(c.compares, 600), max(c.keys, 2), max(c.load, 4000)
+	}
+}
+
+// shapeHints: in some worlds there are more nodes than owners, and a write that W owners cannot take goes to them.
+func (c *Config) shapeHints(r *random) {
+	c.hintMax, c.hintLate = 1<<20, int64(r.between(100, 1500))
+	if r.percent(25) {
+		c.hintMax = int64(r.between(0, 500))
+	}
+	if !c.faults || c.w == 1 || r.percent(75) {
+		return
+	}
+	c.hints, c.strict, c.vanish = true, false, false
+	c.members = max(c.members, c.n+r.between(1, 3))
+	c.kills, c.cuts = true, c.cuts || r.percent(50)
+	switch r.below(3) {
+	case 0: // long absences of owners, tails lost, late frames and reaping
+		c.losses, c.pause, c.keys = true, min(c.pause, 400), min(c.keys, 2)
+		c.reaps, c.flushes = true, false
+	case 1:
+		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
 	}
 }
 

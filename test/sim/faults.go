@@ -18,6 +18,12 @@ func (w *World) fault() {
 	}
 	w.push(event{at: w.now + int64(w.rand.between(pause/20, pause)), kind: evFault})
 	n := w.nodes[w.rand.below(len(w.nodes))]
+	if w.cfg.hints && w.loadEnds > 0 {
+		if n = w.prey(n); w.rand.percent(25) {
+			w.strand()
+			return
+		}
+	}
 	if n.up && n.disk.suspect && w.cfg.kills && w.rand.percent(30) {
 		w.stop(n, nil) // a second time before it has pulled
 		w.stats.kills++

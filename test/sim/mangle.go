@@ -46,7 +46,7 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 			}
 		}
 	}
-	return items
+	return n.mangleHintsOut(peer, items)
 }
 
 // lone is the newest version of this life alone.
@@ -89,6 +89,7 @@ func withoutHoles(c *causal.Clock) *causal.Clock {
 
 // mangleIn changes what a node hears. Without a planted bug it changes nothing.
 func (n *node) mangleIn(peer int, it *wire.Item) {
+	n.mangleHintsIn(peer, it)
 	switch {
 	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
 		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}

@@ -6,6 +6,7 @@ import (
 	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/coord"
+	"shoal/handoff"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -25,6 +26,7 @@ type node struct {
 	machine  *coord.Machine
 	puller   *antientropy.Puller
 	comparer *antientropy.Comparer
+	keeper   *handoff.Machine
 	parts    []wire.Part
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
@@ -33,6 +35,7 @@ type node struct {
 	waiting  map[uint64][]*operation  // by token
 	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
 	asked    map[question]extendedKey // what was sent, for planted bugs
+	standIns map[uint64][]int         // who was asked to keep a hint, for a planted bug
 	outbox   []coord.Outbox
 	own      []antientropy.Out // items of the node's own
 	scratch  []byte
@@ -71,7 +74,7 @@ func (n *node) boot(lost bool) {
 	n.session = make([]int, len(w.nodes))
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
-	n.asked = map[question]extendedKey{}
+	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -86,7 +89,8 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
-	n.parts = []wire.Part{n.puller, n.comparer}
+	n.keeper = handoff.New(w.cfg.handoff(n.id), d)
+	n.parts = []wire.Part{n.puller, n.comparer, n.keeper}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -101,7 +105,7 @@ func (n *node) boot(lost bool) {
 	n.machine = coord.New(cfg, d, whole)
 	n.machine.ReadFirstUnless(n.puller.Current)
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
-	for p, r := range d.live {
+	for p, r := range d.live[:w.cfg.q] {
 		if r != nil {
 			d.begin(ring.Partition(p))
 		}
@@ -133,6 +137,7 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	}
 	n.machine.Install(m)
 	n.comparer.Install(n.now(), m)
+	n.keeper.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))

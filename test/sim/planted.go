@@ -24,6 +24,12 @@ const (
 	RestoreSuperseded       // a comparison puts back what the row's vector covers
 	RestoreLone             // a comparison puts back versions without their vector
 	VectorNotHashed         // the hash of a row leaves its vector out
+	HintGoneByAck           // a hint is deleted when an owner has acknowledged it
+	HintGoneByOne           // a hint is deleted when one owner has it durably
+	HintCountedTwice        // one hint counts for two places
+	HintsAlone              // hints are counted although the coordinator has not kept the write
+	HintMergedRaw           // hints are taken in without asking the clock
+	HintDroppedAtCap        // an old hint makes room for a new one
 	bugs
 )
 
@@ -46,6 +52,12 @@ var bugNames = [bugs]string{
 	"restored although superseded",
 	"restored without the vector",
 	"vector not in the hash",
+	"hint deleted by an acknowledgement",
+	"hint deleted when one owner has it",
+	"one hint counted for two places",
+	"hints counted without an owner",
+	"hint taken in without the late-message rule",
+	"old hint dropped at the cap",
 }
 
 func (b Bug) String() string { return bugNames[b] }

@@ -94,11 +94,11 @@ func (w *World) rest() {
 		for _, n := range w.nodes {
 			whole = whole && n.allWhole() && n.machine.Pending() == 0
 		}
-		if whole && w.oracle.equal() {
+		if whole && w.oracle.equal() && w.hintsLeft() == 0 {
 			break
 		}
 		if w.now > limit {
-			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v)", whole)
+			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v, hints: %d)", whole, w.hintsLeft())
 		}
 	}
 	if w.broken == nil {

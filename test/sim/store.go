@@ -40,7 +40,7 @@ func (r *replica) record(e wire.LogEntry) {
 }
 
 // state is everything of a disk that a crash may take back.
-type state []*replica // by partition, nil where there is none
+type state []*replica // by partition, nil where there is none; the last: see hints
 
 func (s state) clone() state {
 	out := make(state, len(s))
@@ -76,9 +76,14 @@ const (
 	changeReap
 	changeLife
 	changeDamage
+	changeHint
 )
 
 func (s state) apply(c *change) {
+	if c.kind == changeHint {
+		s.applyHint(c)
+		return
+	}
 	r := s[c.partition]
 	if c.kind == changeLife {
 		if r == nil {

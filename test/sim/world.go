@@ -49,6 +49,7 @@ type Stats struct {
 	joins, siblings, repaired, sloppy, readFirst               int
 	uncertain, flushed, pulledKeys, events                     int
 	exchanges, vanished, putBack                               int
+	sloppyWrites, hinted, replayed                             int
 }
 
 // Failure is a violated check.
@@ -112,7 +113,7 @@ func (w *World) addNode(i int) {
 	if w.cfg.faults && w.rand.percent(8) {
 		n.offset += int64(w.rand.between(-500, 500))
 	}
-	n.disk = &disk{w: w, node: i, always: w.cfg.always, live: make(state, w.cfg.q), synced: make(state, w.cfg.q)}
+	n.disk = &disk{w: w, node: i, always: w.cfg.always, live: newState(w.cfg.q), synced: newState(w.cfg.q)}
 	w.nodes = append(w.nodes, n)
 }
 
