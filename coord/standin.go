@@ -201,5 +201,9 @@ func (m *Machine) answerHint(it, answer *wire.Item) {
 		answer.Flags = wire.FlagRefused
 		return
 	}
+	if digest(row) == it.Digest {
+		answer.Flags = wire.FlagSame
+		return
+	}
 	answer.Row = row
 }

@@ -108,6 +108,9 @@ func TestAPlaceCountsOnce(t *testing.T) {
 		t.Fatal("a and e for b are two places")
 	}
 	p.asked.add(1) // b is asked again, as by a hedge
+	if p.open() != 1<<2 {
+		t.Fatalf("open places %b: what b may answer brings no other place", p.open())
+	}
 	x.machines[a].Step(x.now, x.ids[b], []wire.Item{{Kind: wire.ItemAck, ID: p.id}})
 	x.settle()
 	if _, ok := x.done[id]; ok {
@@ -197,6 +200,19 @@ func TestHintsAreNotWaitedForLong(t *testing.T) {
 		t.Fatal("the fallbacks were not asked")
 	}
 	x.wait(10)
+	x.expect(x.done[id], wire.OK)
+
+	x = newClusterOf(t, 5)
+	x.down(c)
+	x.held[[2]int{a, b}], x.held[[2]int{a, d}], x.held[[2]int{a, e}] = true, true, true
+	id = x.begin(a, op(wire.OpGet))
+	x.wait(8)
+	x.down(b) // only now the fallbacks are asked
+	x.wait(5)
+	if _, ok := x.done[id]; ok {
+		t.Fatal("the time to wait is that of the owners")
+	}
+	x.wait(5)
 	x.expect(x.done[id], wire.OK)
 }
 

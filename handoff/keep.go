@@ -49,11 +49,12 @@ func (m *Machine) keep(now int64, it *wire.Item) bool {
 	return true
 }
 
-// expect plans a round for a partition that has a hint.
+// expect plans a round for a partition that has a hint: the first at once, since the owners that its coordinator could not
+// reach may be reachable from here.
 func (m *Machine) expect(now int64, p ring.Partition) {
 	i, found := m.find(p)
 	if !found {
-		m.parts = slices.Insert(m.parts, i, &part{partition: p, due: now + m.cfg.Retry})
+		m.parts = slices.Insert(m.parts, i, &part{partition: p, due: now})
 		return
 	}
 	m.parts[i].quiet = 0

@@ -338,10 +338,14 @@ func TestUnansweredQuestions(t *testing.T) {
 	if len(m.Outs()) != 0 {
 		t.Fatal("the round has begun without a and c")
 	}
-	x.now += 500
+	x.now += 60
 	m.Tick(x.now)
 	if len(m.Outs()) != 1 || m.Outs()[0].Item.Kind != wire.ItemWrite || m.Outs()[0].To != x.ids[b] {
 		t.Fatalf("%+v", m.Outs())
+	}
+	m.Step(x.now, x.ids[c], []wire.Item{{Kind: wire.ItemAdvert, ID: asked[x.ids[c]], Repair: &wire.Repair{Durable: new(causal.Clock)}}})
+	if !m.parts[0].again {
+		t.Fatal("who answers late has another round")
 	}
 	m.Down(x.now, x.ids[b])
 	if len(m.Outs()) != 0 || m.targetOf(x.ids[b]).UnderWay != 0 {

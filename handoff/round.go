@@ -18,6 +18,9 @@ type part struct {
 	lacking   []int // per owner: hints that it lacked, or may have lacked, in the last round
 }
 
+// patience is the part of Timeout that a round waits for answers about clocks: one silent owner holds up no others.
+const patience = 10
+
 // round is one pass over the hints of a partition.
 type round struct {
 	owners []owner
@@ -67,7 +70,7 @@ func (m *Machine) begin(now int64) {
 		if x.round == nil && now >= x.due && m.reaches(x.partition) {
 			m.rounds++
 			x.again = false
-			x.round = &round{until: now + m.cfg.Timeout, first: true}
+			x.round = &round{until: now + m.cfg.Timeout/patience, first: true}
 			for _, node := range m.ring.OwnersOf(x.partition) {
 				x.round.owners = append(x.round.owners, owner{node: node, out: !m.up[node]})
 			}
@@ -101,6 +104,7 @@ func (m *Machine) onAdvert(now int64, from ring.NodeID, it *wire.Item) {
 	} else {
 		clock := it.Repair.Durable.Clone()
 		o.clock = &clock
+		m.parts[i].again = m.parts[i].again || m.parts[i].round.began // it has missed a part of the pass
 	}
 	m.advance(now, m.parts[i], m.cfg.TickRows)
 }
@@ -154,7 +158,7 @@ func (m *Machine) advance(now int64, x *part, limit int) int {
 			case now < r.until:
 				return limit
 			default:
-				o.id, o.out, r.again = 0, true, true
+				r.again = true // it may still answer
 			}
 		}
 		r.began = true
