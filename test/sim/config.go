@@ -2,40 +2,40 @@ package sim
 
 // Config is the shape of one world. Times are in ms.
 type Config struct {
-	n, r, w  int
-	q        int // partitions
-	members  int
-	keys     int
-	clients  int
-	strict   bool
-	always   bool // sync at the end of each tick
-	wild     bool // frames of a session are lost, doubled and reordered
-	faults   bool
-	joins    bool // all but one node join at the start, racing
-	kills    bool
-	losses   bool // crashes that lose the unsynced tail
-	cuts     bool
-	reaps    bool
-	flushes  bool
-	expiry   bool
-	contexts bool // VGET, VSET, VDEL
-	owned    bool // each key has one client, which waits for each answer
-	careful  bool // the adversary never exceeds W-1 losses, though other copies may be left
-	skew     int  // clocks are off by up to this
-	latency  int  // mean delay of a frame
-	loss     int  // percent, in a wild session
-	double   int  // percent, in a wild session
-	late     int  // percent of frames that come seconds late, in a wild session
-	pause    int  // most between two faults
-	storm    int  // most between two faults while nodes join
-	entries  int  // log entries in one answer to a pull
-	every    int64
-	hedge    int64
-	syncs    int64
-	load     int64 // how long clients run
-	timeout  int64
-	compares int64 // replicas are compared this often, 0: never
-	vanish   bool  // rows vanish or are damaged behind a replica's back
+	n, r, w   int
+	q         int // partitions
+	members   int
+	keys      int
+	clients   int
+	strict    bool
+	always    bool // sync at the end of each tick
+	wild      bool // frames of a session are lost, doubled and reordered
+	faults    bool
+	joins     bool // all but one node join at the start, racing
+	kills     bool
+	losses    bool // crashes that lose the unsynced tail
+	cuts      bool
+	reapEvery int64 // deleted rows are looked for this often
+	flushes   bool
+	expiry    bool
+	contexts  bool // VGET, VSET, VDEL
+	owned     bool // each key has one client, which waits for each answer
+	careful   bool // the adversary never exceeds W-1 losses, though other copies may be left
+	skew      int  // clocks are off by up to this
+	latency   int  // mean delay of a frame
+	loss      int  // percent, in a wild session
+	double    int  // percent, in a wild session
+	late      int  // percent of frames that come seconds late, in a wild session
+	pause     int  // most between two faults
+	storm     int  // most between two faults while nodes join
+	entries   int  // log entries in one answer to a pull
+	every     int64
+	hedge     int64
+	syncs     int64
+	load      int64 // how long clients run
+	timeout   int64
+	compares  int64 // replicas are compared this often, 0: never
+	vanish    bool  // rows vanish or are damaged behind a replica's back
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -46,7 +46,7 @@ func configure(r *random) Config {
 	c := Config{
 		n: 3, r: 2, w: 2, q: 1 << r.below(3), members: 3, keys: r.between(1, 4), clients: r.between(1, 4),
 		strict: r.percent(60), always: r.percent(15), wild: r.percent(50), faults: r.percent(85),
-		reaps: r.percent(25), flushes: r.percent(30), expiry: r.percent(25), contexts: r.percent(60),
+		reapEvery: int64(r.between(300, 1500)), flushes: r.percent(30), expiry: r.percent(25), contexts: r.percent(60),
 		owned: r.percent(40), latency: r.between(1, 15), entries: 1000,
 		every: int64(r.between(200, 3000)), hedge: int64(r.between(5, 60)), syncs: int64(r.between(200, 2000)),
 		load: int64(r.between(1000, 5000)), timeout: 1000, joins: r.percent(20),
@@ -72,6 +72,9 @@ func configure(r *random) Config {
 	if r.percent(40) {
 		c.entries = r.between(1, 3)
 	}
+	if r.percent(40) { // often enough that messages are late for it
+		c.reapEvery, c.syncs, c.every = int64(r.between(20, 200)), int64(r.between(100, 400)), int64(r.between(100, 500))
+	}
 	c.shapeFaults(r)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	return c
@@ -83,7 +86,7 @@ func (c *Config) shapeComparisons(r *random) {
 		return
 	}
 	c.compares = int64(r.between(50, 1500))
-	if c.vanish = !c.reaps && r.percent(60); c.vanish {
+	if c.vanish = r.percent(60); c.vanish {
 		c.careful = true
 		c.compares, c.keys, c.load = min(c.compares, 600), max(c.keys, 2), max(c.load, 4000)
 	}
@@ -136,7 +139,7 @@ func (c *Config) focusOnFlushes(r *random) {
 func (c *Config) focusOnLoss(r *random) {
 	c.strict, c.always, c.losses, c.kills, c.cuts = true, false, true, true, r.percent(50)
 	c.syncs, c.pause = int64(r.between(1000, 5000)), r.between(100, 600)
-	c.joins, c.reaps, c.load = false, false, 4000
+	c.joins, c.load = false, 4000
 	switch r.below(3) {
 	case 0:
 		c.n, c.r, c.w, c.members = 3, 1, 3, 3

@@ -28,7 +28,6 @@ const (
 	evFault  // the adversary acts
 	evHeal   // a link works again
 	evJoin   // a node without a map asks a member
-	evReap
 	evVanish
 	evAmbush // an acceptor stops and the proposer is cut off
 )

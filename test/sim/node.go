@@ -25,6 +25,7 @@ type node struct {
 	machine  *coord.Machine
 	puller   *antientropy.Puller
 	comparer *antientropy.Comparer
+	reaper   *antientropy.Reaper
 	parts    []wire.Part
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
@@ -86,7 +87,9 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
-	n.parts = []wire.Part{n.puller, n.comparer}
+	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
+	n.reaper.ClockOff(w.skewed(n))
+	n.parts = []wire.Part{n.puller, n.comparer, n.reaper}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -134,6 +137,7 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	n.machine.Install(m)
 	n.comparer.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
+	n.reaper.Install(n.now(), m)
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
 	}

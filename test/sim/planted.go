@@ -24,6 +24,11 @@ const (
 	RestoreSuperseded       // a comparison puts back what the row's vector covers
 	RestoreLone             // a comparison puts back versions without their vector
 	VectorNotHashed         // the hash of a row leaves its vector out
+	ReapVolatile            // nodes tell their clocks of memory as durable ones
+	ReapOneMissing          // a tombstone is reaped when all owners but one hold it durably
+	ReapByDots              // a row is reaped when its dots are stable, whatever its vector names
+	HorizonNotRaised        // reaping leaves the horizon where it is
+	TrimAboveHoles          // the log is trimmed up to the highest dot of a clock
 	bugs
 )
 
@@ -46,6 +51,11 @@ var bugNames = [bugs]string{
 	"restored although superseded",
 	"restored without the vector",
 	"vector not in the hash",
+	"reaped by the clock in memory",
+	"reaped when all owners but one cover",
+	"reaped by dots, not by the vector",
+	"horizon not raised by reaping",
+	"log trimmed above holes",
 }
 
 func (b Bug) String() string { return bugNames[b] }

@@ -23,9 +23,6 @@ func (w *World) run() {
 		w.advance(w.now + 50)
 	}
 	w.healing = false
-	if w.cfg.reaps {
-		w.push(event{at: w.now, kind: evReap})
-	}
 	if w.cfg.vanish {
 		w.push(event{at: w.now + int64(w.rand.between(1, 1000)), kind: evVanish})
 	}

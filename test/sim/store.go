@@ -17,6 +17,7 @@ type replica struct {
 	rows    map[string]causal.Container
 	damaged map[string]bool // rows that cannot be read
 	log     []wire.LogEntry // by dot
+	flushes []causal.Dot    // flushes taken in, also when their log entries are gone: for the oracle
 }
 
 func newReplica(life causal.Actor) *replica {
@@ -24,7 +25,7 @@ func newReplica(life causal.Actor) *replica {
 }
 
 func (r *replica) clone() *replica {
-	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log)}
+	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log), flushes: slices.Clone(r.flushes)}
 	c.Clock, c.Flushed = r.Clock.Clone(), r.Flushed.Clone()
 	for k, v := range r.rows { // order-free: a copy
 		c.rows[k] = v
@@ -76,6 +77,7 @@ const (
 	changeReap
 	changeLife
 	changeDamage
+	changeTrim
 )
 
 func (s state) apply(c *change) {
@@ -93,8 +95,13 @@ func (s state) apply(c *change) {
 		r.rows[c.key] = c.row
 		delete(r.damaged, c.key)
 	case changeReap:
-		delete(r.rows, c.key)
+		if delete(r.rows, c.key); !c.row.Empty() {
+			r.rows[c.key] = c.row
+		}
 		r.Horizon = r.Horizon.Join(c.horizon)
+	case changeTrim:
+		r.Horizon = r.Horizon.Join(c.horizon)
+		r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
 	case changeDamage:
 		delete(r.rows, c.key)
 		r.damaged[c.key] = true
@@ -103,6 +110,9 @@ func (s state) apply(c *change) {
 	case changeFlush:
 		r.Flush(c.clock)
 		r.record(wire.LogEntry{Dot: c.dots[0], Dropped: c.clock})
+		if !slices.Contains(r.flushes, c.dots[0]) {
+			r.flushes = append(r.flushes, c.dots[0])
+		}
 	}
 	for _, d := range c.dots {
 		r.Clock.Add(d)
