@@ -111,6 +111,9 @@ func (m *Reaper) Tick(now int64) {
 		}
 		p := ring.Partition(m.next)
 		t := &m.turns[p]
+		if t.quiet > 0 && now < t.due && m.store.Logged(p) > 0 { // it was written to
+			t.quiet, t.due = 0, min(t.due, now+m.cfg.Every)
+		}
 		if now >= t.due && m.ring.Position(p, m.cfg.Self) >= 0 {
 			left--
 			var more bool

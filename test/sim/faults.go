@@ -38,7 +38,7 @@ func (w *World) fault() {
 // cutPower stops a machine: some of the unsynced tail is lost, as much as the adversary's word allows.
 func (w *World) cutPower(n *node) {
 	keep := 0
-	if len(n.disk.tail) > 0 && w.rand.percent(40) {
+	if len(n.disk.tail) > 0 && !w.cfg.lostWhole && w.rand.percent(40) {
 		first := n.disk.tail[0].tick
 		keep = w.rand.between(first, n.disk.tick)
 	}

@@ -18,7 +18,7 @@ type history struct {
 func newHistory(t *testing.T, change func(*Config)) *history {
 	cfg := Config{
 		n: 3, r: 2, w: 2, q: 1, members: 3, keys: 1, strict: true, faults: true, contexts: true, latency: 1, entries: 1000,
-		every: 1 << 40, reapEvery: 1 << 40, hedge: 1 << 40, syncs: 1 << 30, timeout: 1000, pause: 1, storm: calm,
+		every: 1 << 40, reapEvery: 1 << 40, closeAfter: 1 << 40, hedge: 1 << 40, syncs: 1 << 30, timeout: 1000, pause: 1, storm: calm,
 	}
 	if change != nil {
 		change(&cfg)

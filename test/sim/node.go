@@ -26,6 +26,10 @@ type node struct {
 	puller   *antientropy.Puller
 	comparer *antientropy.Comparer
 	reaper   *antientropy.Reaper
+	closer   *antientropy.Closer
+	actor    causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
+	fenced   map[causal.Actor]bool        // incarnations whose frames are not taken
+	boots    map[ring.NodeID]causal.Actor // of the peers, as last connected
 	parts    []wire.Part
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
@@ -57,6 +61,7 @@ type input struct {
 	peer  int
 	frame []byte
 	twice bool
+	actor causal.Actor // evUp, evFrame: the peer's incarnation
 	ops   []*operation
 }
 
@@ -73,6 +78,8 @@ func (n *node) boot(lost bool) {
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
 	n.asked = map[question]extendedKey{}
+	n.actor, n.fenced = w.newLife(n.index), map[causal.Actor]bool{}
+	n.boots = map[ring.NodeID]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -89,7 +96,10 @@ func (n *node) boot(lost bool) {
 	}, d)
 	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
 	n.reaper.ClockOff(w.skewed(n))
-	n.parts = []wire.Part{n.puller, n.comparer, n.reaper}
+	n.closer = antientropy.NewCloser(antientropy.CloseConfig{
+		Self: n.id, Incarnation: n.actor, Every: w.cfg.closeAfter / 4, After: w.cfg.closeAfter, Timeout: 1000, Rows: 2, Partitions: 2, Actors: 3,
+	}, d, n.puller.Lives(), n.reaper.Blocking, nil)
+	n.parts = []wire.Part{n.puller, n.comparer, n.reaper, n.closer}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -106,7 +116,11 @@ func (n *node) boot(lost bool) {
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
 	for p, r := range d.live {
 		if r != nil {
-			d.begin(ring.Partition(p))
+			if p == 0 { // the oracle wants dots to differ between partitions
+				d.beginAs(0, n.actor)
+			} else {
+				d.begin(ring.Partition(p))
+			}
 		}
 	}
 	if d.ring != nil {
@@ -138,6 +152,7 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	n.comparer.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
 	n.reaper.Install(n.now(), m)
+	n.closer.Install(m)
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
 	}
@@ -238,6 +253,8 @@ func (n *node) input(now int64, in *input) {
 	switch in.kind {
 	case evUp:
 		n.machine.Up(n.w.nodes[in.peer].id)
+		n.boots[n.w.nodes[in.peer].id] = in.actor
+		n.closer.Connected(n.w.nodes[in.peer].id, in.actor)
 		for _, part := range n.parts {
 			part.Up(now, n.w.nodes[in.peer].id)
 		}
@@ -282,6 +299,9 @@ func (n *node) frame(now int64, in *input) {
 		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
 		return
 	}
+	if n.fenced[in.actor] && !bug(ClosedWithoutFence) {
+		return
+	}
 	from := n.w.nodes[in.peer].id
 	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
 		n.tell(in.peer)
@@ -303,6 +323,9 @@ func (n *node) frame(now int64, in *input) {
 	n.machine.Step(now, from, items)
 	for _, part := range n.parts {
 		part.Step(now, from, items)
+	}
+	for _, a := range n.closer.Fenced() {
+		n.fenced[a] = true
 	}
 	for i := range items {
 		n.handle(now, from, &items[i])
@@ -353,6 +376,9 @@ func (n *node) send() {
 	}
 	for _, part := range n.parts {
 		for _, o := range part.Outs() {
+			if o.Item.Kind == wire.ItemClose {
+				n.w.oracle.closed(&o.Item)
+			}
 			add(o)
 		}
 	}

@@ -36,6 +36,7 @@ func (w *World) run() {
 	w.heal()
 	w.advance(w.now + 2*w.cfg.timeout)
 	w.rest()
+	w.forget()
 	for _, key := range w.keys {
 		if !w.cfg.contexts && w.ownersOf(key)[0].disk.live[w.partition(key)].rows[key].LiveCount(w.now+epochMs) > 1 {
 			w.stats.left++

@@ -59,6 +59,8 @@ func (w *World) finalStats() Stats {
 		s.pulledKeys += int(n.puller.Stats.KeysTaken)
 		s.exchanges += int(n.comparer.Stats.Exchanges)
 		s.putBack += int(n.comparer.Stats.Repaired)
+		s.surveys += int(n.closer.Stats.Surveys)
+		s.closed += int(n.closer.Stats.Closed)
 	}
 	return s
 }

@@ -193,8 +193,9 @@ func (d *disk) lose(left state) {
 }
 
 // begin gives a partition's replica a new life, durably.
-func (d *disk) begin(p ring.Partition) {
-	life := d.w.newLife(d.node)
+func (d *disk) begin(p ring.Partition) { d.beginAs(p, d.w.newLife(d.node)) }
+
+func (d *disk) beginAs(p ring.Partition, life causal.Actor) {
 	if r := d.live[p]; r != nil && bug(ActorReused) {
 		return
 	}
