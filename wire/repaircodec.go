@@ -26,6 +26,7 @@ func (it *Item) appendRepair(b []byte) []byte {
 		b = appendSized(b, it.Clock.Append)
 		b = appendSized(b, it.Repair.flushed().Append)
 		b = it.Horizon.Append(b)
+		b = it.appendEntries(b)
 		b = it.appendRows(b)
 	case ItemActor:
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
@@ -58,6 +59,7 @@ func (r *reader) repair(it *Item) {
 		it.Clock = r.clock()
 		it.Repair.Flushed = r.clock()
 		it.Horizon = r.vector()
+		r.entries(it)
 		r.rows(it)
 	case ItemActor:
 		it.Life = causal.Actor(r.uint64())
