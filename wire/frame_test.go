@@ -66,7 +66,7 @@ func oneOfEach() []Item {
 		{Kind: ItemFill, ID: 25, Digest: 3, Partition: 1, Slot: 2, Key: []byte("k")},
 		{Kind: ItemFilled, ID: 26, Digest: 3, Partition: 1, Life: 7, Clock: clock, Repair: &Repair{Flushed: clock}, Horizon: row.Vector,
 			Entries: []LogEntry{{Dot: causal.Dot{Actor: 7, Seq: 4}, Dropped: clock}},
-			Rows: []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
+			Rows:    []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
 		{Kind: ItemFilled, ID: 27, Digest: 3, Partition: 1, Flags: FlagRefused, Repair: &Repair{}},
 		{Kind: ItemActor, ID: 28, Partition: 1, Life: 7},
 		{Kind: ItemActorKnown, ID: 29, Partition: 1, Life: 7, Clock: clock, Digest: 4},
