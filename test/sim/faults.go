@@ -23,6 +23,9 @@ func (w *World) fault() {
 		w.stats.kills++
 		return
 	}
+	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(15) && w.ruin(n) {
+		return
+	}
 	switch x := w.rand.below(100); {
 	case x < 20 && w.cfg.kills && n.up:
 		w.stop(n, nil)
@@ -102,6 +105,9 @@ func (w *World) accepted(n *node, s *ring.AcceptorState) {
 	if w.healing || w.cfg.storm >= calm || s.Accepted == (ring.Ballot{}) || s.Accepted.Node == n.id || !w.rand.percent(30) {
 		return
 	}
+	if w.byID(s.Accepted.Node) < 0 {
+		return
+	}
 	w.push(event{
 		at: w.now + int64(w.rand.between(1, 4*w.cfg.latency)), kind: evAmbush,
 		node: n.index, life: n.life, peer: w.byID(s.Accepted.Node),
@@ -173,10 +179,16 @@ func (w *World) join(n *node) {
 	}
 	if _, listed := at.disk.ring.Member(n.id); listed {
 		w.stats.joins++
+		if n.disk.replaces {
+			w.stats.replaced++
+		}
 		n.adopt(at.disk.ring)
 		return
 	}
-	next, err := at.disk.ring.WithMember(n.member)
+	next, err := w.mapWith(at, n)
+	if next == nil && err == nil {
+		return
+	}
 	if err != nil {
 		w.fail("join: %v", err)
 		return
@@ -212,20 +224,22 @@ func (w *World) reap() {
 }
 
 func (w *World) mayReap(n *node, p ring.Partition, key string) bool {
-	row := n.disk.live[p].rows[key]
-	if len(row.Versions) == 0 {
+	r := n.disk.live[p]
+	if r == nil || len(r.rows[key].Versions) == 0 {
 		return false
 	}
+	row := r.rows[key]
 	for i := range row.Versions {
 		if row.Versions[i].Kind != causal.KindTombstone {
 			return false
 		}
 	}
-	for _, o := range w.ownersOf(key) {
+	owners := w.ownersOf(key)
+	for _, o := range owners {
 		s := o.disk.synced[p]
-		if s == nil || !s.Clock.CoversVector(row.Vector) {
+		if s == nil || s.Filling || !s.Clock.CoversVector(row.Vector) {
 			return false
 		}
 	}
-	return true
+	return len(owners) == w.owners()
 }

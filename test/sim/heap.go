@@ -30,6 +30,8 @@ const (
 	evJoin   // a node without a map asks a member
 	evReap
 	evVanish
+	evTrim   // a log is trimmed
+	evBackup // a disk is copied
 	evAmbush // an acceptor stops and the proposer is cut off
 )
 

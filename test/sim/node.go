@@ -19,24 +19,28 @@ type node struct {
 	offset int64 // of its clock, ms
 	disk   *disk
 
-	life     int // boot number; 0 before the first
-	up       bool
-	lostTail bool // by the last stop
-	machine  *coord.Machine
-	puller   *antientropy.Puller
-	comparer *antientropy.Comparer
-	parts    []wire.Part
-	agree    *ring.Agreement
-	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
-	inbox    []input
-	working  bool                     // the end of the tick is planned
-	waiting  map[uint64][]*operation  // by token
-	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
-	asked    map[question]extendedKey // what was sent, for planted bugs
-	outbox   []coord.Outbox
-	own      []antientropy.Out // items of the node's own
-	scratch  []byte
-	fresh    []causal.Dot // dots that this tick made
+	life      int // boot number; 0 before the first
+	up        bool
+	lostTail  bool // by the last stop
+	machine   *coord.Machine
+	puller    *antientropy.Puller
+	comparer  *antientropy.Comparer
+	refiller  *antientropy.Refiller
+	parts     []wire.Part
+	agree     *ring.Agreement
+	session   []int                           // by peer: the connection that stands in this node's eyes, 0 for none
+	known     []ring.NodeID                   // by peer: who was at the other end of the newest connection
+	firstLife map[ring.Partition]causal.Actor // of a fill's first range, for a planted bug
+	backup    state                           // a copy of what was synced at some time, nil: none
+	inbox     []input
+	working   bool                     // the end of the tick is planned
+	waiting   map[uint64][]*operation  // by token
+	opAt      map[*byte]*operation     // by the memory of its key: the machine hands that to the store
+	asked     map[question]extendedKey // what was sent, for planted bugs
+	outbox    []coord.Outbox
+	own       []antientropy.Out // items of the node's own
+	scratch   []byte
+	fresh     []causal.Dot // dots that this tick made
 }
 
 type question struct {
@@ -57,6 +61,7 @@ type input struct {
 	frame []byte
 	twice bool
 	ops   []*operation
+	id    ring.NodeID // evUp: the peer's
 }
 
 func (n *node) now() int64 { return n.w.now + epochMs + n.offset }
@@ -68,10 +73,10 @@ func (n *node) boot(lost bool) {
 	w, d := n.w, n.disk
 	n.life++
 	n.up = true
-	n.session = make([]int, len(w.nodes))
+	n.session, n.known = make([]int, len(w.nodes)), make([]ring.NodeID, len(w.nodes))
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
-	n.asked = map[question]extendedKey{}
+	n.asked, n.firstLife = map[question]extendedKey{}, map[ring.Partition]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -86,7 +91,10 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
-	n.parts = []wire.Part{n.puller, n.comparer}
+	n.refiller = antientropy.NewRefiller(antientropy.FillConfig{
+		Self: n.id, Retry: 300, Repeat: 1000, MaxFills: 2, MaxRows: w.cfg.ranges, MaxBytes: 1 << 12, TickRows: 3,
+	}, d, n.puller)
+	n.parts = []wire.Part{n.puller, n.comparer, n.refiller}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -125,7 +133,11 @@ func (n *node) install(m *ring.Map, trusted bool) {
 		if m.Position(p, n.id) < 0 {
 			continue
 		}
-		if n.disk.live[p] == nil {
+		if n.disk.live[p] == nil && antientropy.MadeFilling(m, n.disk.replaces) {
+			if err := n.disk.Fill(p, true); err != nil {
+				panic(err)
+			}
+		} else if n.disk.live[p] == nil {
 			n.disk.begin(p)
 		} else {
 			was[p] = trusted
@@ -134,6 +146,7 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	n.machine.Install(m)
 	n.comparer.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
+	n.refiller.Install(n.now(), m)
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
 	}
@@ -233,17 +246,19 @@ func (n *node) allWhole() bool {
 func (n *node) input(now int64, in *input) {
 	switch in.kind {
 	case evUp:
-		n.machine.Up(n.w.nodes[in.peer].id)
+		n.known[in.peer] = in.id
+		n.machine.Up(in.id)
 		for _, part := range n.parts {
-			part.Up(now, n.w.nodes[in.peer].id)
+			part.Up(now, in.id)
 		}
 		n.tell(in.peer)
 	case evDown:
-		n.machine.Down(now, n.w.nodes[in.peer].id)
+		id := n.known[in.peer]
+		n.machine.Down(now, id)
 		for _, part := range n.parts {
-			part.Down(now, n.w.nodes[in.peer].id)
+			part.Down(now, id)
 		}
-		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == n.w.nodes[in.peer].id })
+		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == id })
 	case evClient:
 		n.exec(now, in.ops)
 	case evFrame:
@@ -253,7 +268,7 @@ func (n *node) input(now int64, in *input) {
 
 // tell lets a peer see the epoch of this node's map: whoever is behind asks for the other's.
 func (n *node) tell(peer int) {
-	n.own = append(n.own, antientropy.Out{To: n.w.nodes[peer].id, Item: wire.Item{Kind: wire.ItemMap}})
+	n.own = append(n.own, antientropy.Out{To: n.known[peer], Item: wire.Item{Kind: wire.ItemMap}})
 }
 
 func (n *node) exec(now int64, list []*operation) {
@@ -278,7 +293,7 @@ func (n *node) frame(now int64, in *input) {
 		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
 		return
 	}
-	from := n.w.nodes[in.peer].id
+	from := n.known[in.peer]
 	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
 		n.tell(in.peer)
 	}
@@ -361,8 +376,8 @@ func (n *node) send() {
 		h.Epoch = n.disk.ring.Epoch
 	}
 	for _, o := range boxes {
-		peer := n.w.byID(o.To)
-		if n.session[peer] == 0 {
+		peer := slices.Index(n.known, o.To)
+		if peer < 0 || n.session[peer] == 0 {
 			continue
 		}
 		items := n.mangleOut(peer, o.Items)

@@ -60,8 +60,9 @@ type fact struct {
 	shownAt int64
 	killed  bool // a delete, a flush or a version that can expire has seen it
 	reaped  bool
-	lost    int  // crashes that took it from a place
-	dead    bool // looked for in the end and not found
+	lost    int           // crashes that took it from a place
+	dropped *causal.Clock // by a flush
+	dead    bool          // looked for in the end and not found
 }
 
 // gone reports whether the fact itself is the absence of a value.
@@ -70,10 +71,11 @@ func (f *fact) gone() bool { return f.flush || f.kind == causal.KindTombstone }
 // oracle knows what happened. It compresses nothing: what a write had seen is the set of versions that lay in front
 // of it, and what those had seen. Vectors and clocks are never asked, with one exception that is named at flush.
 type oracle struct {
-	w       *World
-	facts   []*fact
-	byDot   map[causal.Dot]*fact
-	byValue map[string][]*fact
+	w          *World
+	facts      []*fact
+	allFlushes []*fact
+	byDot      map[causal.Dot]*fact
+	byValue    map[string][]*fact
 	// contexts: what stood in rows beside the listed siblings when a context of this text was made
 	beside map[string]set
 	maps   map[uint64]string
@@ -96,11 +98,9 @@ func (o *oracle) flushes(r *replica) (out []*fact) {
 	if r.Flushed.IsZero() {
 		return nil
 	}
-	for i := range r.log {
-		if r.log[i].Dropped != nil {
-			if f := o.byDot[r.log[i].Dot]; f != nil {
-				out = append(out, f)
-			}
+	for _, f := range o.allFlushes { // its log entry may be trimmed
+		if r.Clock.Contains(f.dot) && r.Flushed.Covers(f.dropped) {
+			out = append(out, f)
 		}
 	}
 	return out
@@ -222,7 +222,7 @@ func (o *oracle) flush(d *disk, p ring.Partition, dot causal.Dot, dropped *causa
 		o.checkDropped(d, f, dropped)
 		return
 	}
-	f := &fact{n: len(o.facts), dot: dot, op: o.w.flushing, flush: true, kind: causal.KindTombstone}
+	f := &fact{n: len(o.facts), dot: dot, op: o.w.flushing, flush: true, kind: causal.KindTombstone, dropped: dropped}
 	if f.op == nil || d.live[p].Life != dot.Actor {
 		o.w.fail("invention: node %d stores a flush that nobody asked for", d.node)
 		return
@@ -259,7 +259,7 @@ func (o *oracle) checkNotYetDropped(f *fact, p ring.Partition) {
 
 func (o *oracle) processedSomewhere(p ring.Partition, dot causal.Dot) bool {
 	for _, n := range o.w.nodes {
-		if r := n.disk.live[p]; r != nil && slices.ContainsFunc(r.log, func(e wire.LogEntry) bool { return e.Dot == dot }) {
+		if r := n.disk.live[p]; r != nil && r.Clock.Contains(dot) {
 			return true
 		}
 	}
@@ -269,6 +269,9 @@ func (o *oracle) processedSomewhere(p ring.Partition, dot causal.Dot) bool {
 func (o *oracle) add(f *fact) {
 	o.facts = append(o.facts, f)
 	o.byDot[f.dot] = f
+	if f.flush {
+		o.allFlushes = append(o.allFlushes, f)
+	}
 	if f.value != "" {
 		o.byValue[f.value] = append(o.byValue[f.value], f)
 	}

@@ -24,6 +24,13 @@ const (
 	RestoreSuperseded       // a comparison puts back what the row's vector covers
 	RestoreLone             // a comparison puts back versions without their vector
 	VectorNotHashed         // the hash of a row leaves its vector out
+	FillByLastClock         // a refill takes over the clock of the source's last range
+	FillOverLives           // a refill goes on over a new life of the source
+	FillReplaces            // a refill drops what the source lacks, whether it knew it or not
+	FillingReads            // a replica that is being filled answers reads
+	FillingCounts           // a replica that is being filled acknowledges writes
+	HorizonNotKept          // nobody is found to be behind: neither by a pull nor at its end
+	FillKeepsActor          // a replica that is filled goes on with its actor
 	bugs
 )
 
@@ -46,6 +53,13 @@ var bugNames = [bugs]string{
 	"restored although superseded",
 	"restored without the vector",
 	"vector not in the hash",
+	"refill takes the clock of the last range",
+	"refill goes on over a new life of the source",
+	"refill replaces instead of merging",
+	"filling replica answers reads",
+	"filling replica counts towards W",
+	"nobody is found to be behind",
+	"filled replica keeps its actor",
 }
 
 func (b Bug) String() string { return bugNames[b] }

@@ -64,6 +64,8 @@ type change struct {
 	clock     *causal.Clock
 	life      causal.Actor
 	horizon   causal.Vector
+	flushed   *causal.Clock
+	on        bool
 }
 
 type changeKind uint8
@@ -76,16 +78,23 @@ const (
 	changeReap
 	changeLife
 	changeDamage
+	changeTrim
+	changeFill
 )
 
 func (s state) apply(c *change) {
 	r := s[c.partition]
-	if c.kind == changeLife {
+	if c.kind == changeLife || c.kind == changeFill {
 		if r == nil {
 			r = newReplica(c.life)
 			s[c.partition] = r
 		}
-		r.Life, r.Seq = c.life, 0
+		if c.kind == changeFill {
+			r.Filling = c.on
+		}
+		if c.life != 0 {
+			r.Life, r.Seq = c.life, 0
+		}
 		return
 	}
 	switch c.kind {
@@ -94,12 +103,19 @@ func (s state) apply(c *change) {
 		delete(r.damaged, c.key)
 	case changeReap:
 		delete(r.rows, c.key)
-		r.Horizon = r.Horizon.Join(c.horizon)
+		r.rise(c.horizon)
 	case changeDamage:
 		delete(r.rows, c.key)
 		r.damaged[c.key] = true
 	case changeAdopt:
 		r.Clock.Union(c.clock)
+		if c.flushed != nil {
+			r.Flushed.Union(c.flushed)
+		}
+		r.rise(c.horizon)
+	case changeTrim:
+		r.rise(c.horizon)
+		r.log = slices.DeleteFunc(slices.Clone(r.log), func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
 	case changeFlush:
 		r.Flush(c.clock)
 		r.record(wire.LogEntry{Dot: c.dots[0], Dropped: c.clock})
@@ -109,6 +125,12 @@ func (s state) apply(c *change) {
 		if c.kind != changeFlush {
 			r.record(wire.LogEntry{Dot: d, Slot: c.slot, Key: []byte(c.key)})
 		}
+	}
+}
+
+func (r *replica) rise(to causal.Vector) {
+	if len(to) > 0 && !bug(HorizonNotKept) {
+		r.Horizon = r.Horizon.Join(to)
 	}
 }
 
@@ -125,7 +147,10 @@ type disk struct {
 	// durable at once whatever the setting
 	ring     *ring.Map
 	acceptor ring.AcceptorState
-	suspect  bool // a tail may have been lost and was not pulled back since
+	suspect  bool // a tail may have been lost and was not pulled back since, or a replica was filled
+	replaces bool // the node was made to replace another one
+
+	lastClock map[ring.Partition]*causal.Clock // of a fill's last range, for a planted bug
 }
 
 func (d *disk) do(c change) {
