@@ -37,7 +37,7 @@ type Config struct {
 // Stats counts since the machine was made.
 type Stats struct {
 	Pulls, Answers, KeysTaken, DotsTaken uint64
-	Behind                               uint64 // answers whose horizon the clock did not reach
+	Behind                               uint64 // answers whose horizon the clock that was shown did not reach
 	TwoValues                            uint64
 	Unreadable                           uint64
 }
@@ -73,6 +73,7 @@ type Puller struct {
 	next   int // where Tick goes on
 	asked  int
 	nextID uint64
+	lags   []lag
 	out    []Out
 	Stats  Stats
 }
@@ -124,12 +125,13 @@ func (m *Puller) WholeCount() (whole, all int) {
 }
 
 // Install makes r the ring map. trusted says of a partition's replica whether it lost nothing when its life began:
-// it was kept over the boot (or from the older map) with all that it had acknowledged.
+// it was kept over the boot (or from the older map) with all that it had acknowledged. One that is being filled is not.
 func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bool) {
 	old := m.pulls
 	whole := make([]bool, r.Q)
 	for i := range whole {
-		whole[i] = r.Position(ring.Partition(i), m.cfg.Self) >= 0 && trusted(ring.Partition(i))
+		p := ring.Partition(i)
+		whole[i] = r.Position(p, m.cfg.Self) >= 0 && trusted(p) && !m.filling(p)
 	}
 	m.ring = r
 	m.lives.install(r)
@@ -164,7 +166,7 @@ func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bo
 // write then include one of them, or this replica itself in a life that lost nothing. One that is not whole may lack
 // what it had acknowledged, just as this one, so it counts only together with all others: somewhere the write stands.
 func (m *Puller) judge(p ring.Partition) {
-	if m.whole[p] {
+	if m.whole[p] || m.filling(p) {
 		return
 	}
 	n := len(m.pulls[p]) + 1
@@ -178,6 +180,11 @@ func (m *Puller) judge(p ring.Partition) {
 		}
 	}
 	m.whole[p] = pulled == n-1 || sound >= n-min(m.cfg.W, n)+1
+}
+
+func (m *Puller) filling(p ring.Partition) bool {
+	rep := m.store.Replica(p)
+	return rep != nil && rep.Filling
 }
 
 // Up says that the connection to a peer stands: everything shared with it is due.
@@ -280,7 +287,7 @@ func (m *Puller) giveUp(now int64) {
 
 func (m *Puller) ask(now int64, e *pull) {
 	rep := m.store.Replica(e.partition)
-	if rep == nil {
+	if rep == nil || rep.Filling {
 		return
 	}
 	m.close(e)

@@ -89,15 +89,15 @@ func (m *Machine) lags(owner ring.NodeID) bool {
 	return ok
 }
 
-// inTurn calls f with the position of each owner that is up, this node apart, until it returns false: those that lag
-// behind come last.
+// inTurn calls f with the position of each owner that can be asked, this node apart, until it returns false: those that
+// lag behind come last.
 func (m *Machine) inTurn(p *pending, f func(i int) bool) {
 	for _, lagging := range []bool{false, true} {
 		if lagging && len(m.lagging) == 0 {
 			return
 		}
 		for i, owner := range p.owners {
-			if i != p.self && m.up[owner] && m.lags(owner) == lagging && !f(i) {
+			if i != p.self && m.reaches(owner, p.op.Partition) && m.lags(owner) == lagging && !f(i) {
 				return
 			}
 		}

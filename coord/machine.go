@@ -87,6 +87,7 @@ type Machine struct {
 
 	up         map[ring.NodeID]bool
 	passedOver map[ring.NodeID]bool  // skewed clocks: alive, but not to coordinate
+	filling    map[ring.NodeID]told  // peers' replicas that are being filled, as they said in this connection
 	ahead      map[ring.NodeID]int64 // by how many ms a peer's clock is ahead of ours: see Heard
 
 	hlc      uint64
@@ -114,6 +115,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		cfg: cfg, store: store, whole: whole,
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
+		filling:    map[ring.NodeID]told{},
 		ahead:      map[ring.NodeID]int64{},
 		patience:   patience{saved: savedHedges},
 		sharing:    sharing{},
@@ -185,12 +187,18 @@ func (m *Machine) dropBox(to ring.NodeID) {
 	}
 }
 
-func (m *Machine) live(n ring.NodeID) bool { return n == m.cfg.Self || m.up[n] }
+// live reports whether an owner can coordinate or hold a copy of the partition, as far as this node knows.
+func (m *Machine) live(n ring.NodeID, p ring.Partition) bool {
+	if n == m.cfg.Self {
+		return !m.selfFilling(p)
+	}
+	return m.reaches(n, p)
+}
 
-func (m *Machine) liveCount(owners []ring.NodeID) int {
+func (m *Machine) liveCount(p ring.Partition, owners []ring.NodeID) int {
 	n := 0
 	for _, o := range owners {
-		if m.live(o) {
+		if m.live(o, p) {
 			n++
 		}
 	}
@@ -198,14 +206,14 @@ func (m *Machine) liveCount(owners []ring.NodeID) int {
 }
 
 // first is the owner that should coordinate: the first live one whose clock can be trusted, else the first live one.
-func (m *Machine) first(owners []ring.NodeID) (ring.NodeID, bool) {
+func (m *Machine) first(p ring.Partition, owners []ring.NodeID) (ring.NodeID, bool) {
 	for _, o := range owners {
-		if m.live(o) && !m.passedOver[o] {
+		if m.live(o, p) && !m.passedOver[o] {
 			return o, true
 		}
 	}
 	for _, o := range owners {
-		if m.live(o) {
+		if m.live(o, p) {
 			return o, true
 		}
 	}

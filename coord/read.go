@@ -35,7 +35,7 @@ func (m *Machine) startRead(now int64, op *wire.Op, o origin) {
 func (m *Machine) readElsewhere(now int64, op *wire.Op, o origin, err error) {
 	if o.from == 0 {
 		for _, owner := range m.ring.OwnersOf(op.Partition) {
-			if m.up[owner] {
+			if m.reaches(owner, op.Partition) {
 				m.Stats.Unreadable++
 				m.forward(now, op, o, owner)
 				return
@@ -59,7 +59,7 @@ func (m *Machine) ask(now int64, p *pending, row causal.Container) {
 		p.whole.add(p.self)
 		p.digests[p.self] = p.digest
 	}
-	if first, ok := m.first(p.owners); ok && first != m.cfg.Self {
+	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		m.askOwner(p, position(p.owners, first))
 	}
 	m.askMore(p, p.need-p.whole.count()-p.asked.count())
@@ -140,8 +140,12 @@ func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 // false.
 func (m *Machine) takeAnswer(p *pending, it *wire.Item) bool {
 	rep := m.replicaOf(p.op.Partition)
+	if rep == nil {
+		m.yield(m.now, p)
+		return false
+	}
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
-	if rep == nil || err != nil {
+	if err != nil {
 		m.finish(p, status(wire.ClusterDown))
 		return false
 	}
@@ -167,6 +171,10 @@ func (m *Machine) strip(op *wire.Op, row causal.Container, dropped *causal.Clock
 
 // readProgress ends the collecting when R whole owners have answered, or when no more answers can come.
 func (m *Machine) readProgress(now int64, p *pending) {
+	if m.replicaOf(p.op.Partition) == nil {
+		m.yield(now, p)
+		return
+	}
 	if p.whole.count() < p.need {
 		if short := p.need - p.whole.count() - p.asked.count(); short > 0 && now < p.deadline {
 			m.askMore(p, short)

@@ -78,7 +78,7 @@ func (m *Machine) fallbacksOf(p ring.Partition) []ring.NodeID {
 
 // enoughFor reports whether W places can be expected to take a write.
 func (m *Machine) enoughFor(op *wire.Op, owners []ring.NodeID) bool {
-	short := quorum(m.cfg.W, owners) - m.liveCount(owners)
+	short := quorum(m.cfg.W, owners) - m.liveCount(op.Partition, owners)
 	if short <= 0 || m.cfg.Strict || !op.Code.Keyed() {
 		return short <= 0
 	}

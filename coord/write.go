@@ -13,7 +13,7 @@ func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 		m.deliver(o, status(wire.NoReplicas))
 		return
 	}
-	first, _ := m.first(owners)
+	first, _ := m.first(op.Partition, owners)
 	if first != m.cfg.Self && !o.handed {
 		p := m.begin(now, op, o)
 		m.Stats.HandedOver++
@@ -114,7 +114,7 @@ func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.R
 	if !o.shared || o.orphan || quorum(m.cfg.W, owners) > 2 || !m.up[o.from] || position(owners, o.from) < 0 {
 		return false
 	}
-	if first, ok := m.first(owners); ok && first != m.cfg.Self { // it must be among the W
+	if first, ok := m.first(op.Partition, owners); ok && first != m.cfg.Self { // it must be among the W
 		return false
 	}
 	it := m.answer(o.from, wire.ItemWritten, o.reply, res)
@@ -123,7 +123,7 @@ func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.R
 		it.Flags = wire.FlagShared
 	}
 	for _, owner := range owners {
-		if owner != m.cfg.Self && owner != o.from && m.up[owner] {
+		if owner != m.cfg.Self && owner != o.from && m.reaches(owner, op.Partition) {
 			m.sendRow(owner, 0, op, row)
 		}
 	}
@@ -197,7 +197,7 @@ func (m *Machine) beginCopies(p *pending, res wire.Result) {
 	p.need = quorum(m.cfg.W, p.owners)
 	p.asked, p.acked, p.must, p.refused, p.standins = 0, 0, 0, 0, p.standins[:0]
 	p.acked.add(p.self)
-	if first, ok := m.first(p.owners); ok && first != m.cfg.Self {
+	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		p.must.add(position(p.owners, first))
 	}
 }
@@ -285,10 +285,14 @@ func (m *Machine) admit(rep *causal.Replica, p ring.Partition, s ring.Slot, key 
 	return a
 }
 
-// replicaOf is the replica of a partition that the ring map gives to this node, nil when it is none of its business.
+// replicaOf is the replica of a partition that the ring map gives to this node, nil when it is none of its business or
+// is being filled: then it answers nothing and takes nothing.
 func (m *Machine) replicaOf(p ring.Partition) *causal.Replica {
 	if m.ring == nil || int(p) >= m.ring.Q || m.ring.Position(p, m.cfg.Self) < 0 {
 		return nil
 	}
-	return m.store.Replica(p)
+	if rep := m.store.Replica(p); rep != nil && !rep.Filling {
+		return rep
+	}
+	return nil
 }

@@ -1,12 +1,18 @@
 package ring
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
 
-// WithReplacement returns the map of the next epoch in which add stands in every place of the member old, which is gone for
-// good. Nothing else moves. add may have old's name. The error is ErrUnknownMember, or one of those of WithMember.
+// ErrUnknownID is why a member cannot be replaced, for errors.Is: the map does not list it.
+var ErrUnknownID = errors.New("ring: no member with this node id is in the map")
+
+// WithReplacement returns the map of the next epoch in which add takes every place of the member old, position for
+// position, and old is no member any more: for a node that is gone for good. add may have the name and the addresses
+// that old had; no partition moves between the members that stay. The error is ErrUnknownID, ErrKnownID, ErrKnownName or
+// ErrBadMember, wrapped.
 func (m *Map) WithReplacement(old NodeID, add Member) (*Map, error) {
 	add = add.normal()
 	if err := add.Validate(); err != nil {
@@ -14,30 +20,27 @@ func (m *Map) WithReplacement(old NodeID, add Member) (*Map, error) {
 	}
 	at, ok := m.search(old)
 	if !ok {
-		return nil, fmt.Errorf("%w: %v", ErrUnknownMember, old)
+		return nil, fmt.Errorf("%w: %v", ErrUnknownID, old)
 	}
-	members := slices.Delete(slices.Clone(m.Members), at, at+1)
-	for _, have := range members {
-		if have.ID == add.ID {
-			return nil, fmt.Errorf("%w: %v", ErrKnownID, add.ID)
-		}
-		if have.Name == add.Name {
-			return nil, fmt.Errorf("%w: %q", ErrKnownName, add.Name)
-		}
-	}
-	if add.ID == old {
+	if _, known := m.Member(add.ID); known {
 		return nil, fmt.Errorf("%w: %v", ErrKnownID, add.ID)
 	}
 	next := *m
 	next.Epoch++
-	next.Members = members
+	next.Members = slices.Delete(slices.Clone(m.Members), at, at+1)
+	for _, have := range next.Members {
+		if have.Name == add.Name {
+			return nil, fmt.Errorf("%w: %q", ErrKnownName, add.Name)
+		}
+	}
 	i, _ := next.search(add.ID)
 	next.Members = slices.Insert(next.Members, i, add)
 	next.Owners = make([][]NodeID, len(m.Owners))
 	for p, list := range m.Owners {
-		next.Owners[p] = slices.Clone(list)
-		if i := slices.Index(list, old); i >= 0 {
-			next.Owners[p][i] = add.ID
+		next.Owners[p] = list // a list never changes, so maps may share it
+		if k := slices.Index(list, old); k >= 0 {
+			next.Owners[p] = slices.Clone(list)
+			next.Owners[p][k] = add.ID
 		}
 	}
 	return &next, nil

@@ -42,6 +42,10 @@ type Config struct {
 	hints      bool  // the adversary sees to it that there are some
 	hintMax    int64 // bytes of hints that a node keeps
 	hintLate   int64 // hints are gone through this often
+	disks      bool  // disks are lost: the node comes back as another one that replaces it
+	backups    bool  // disks are put back to what they were some time ago
+	caps       bool  // logs are trimmed before others have them
+	ranges     int   // rows in one answer of a refill
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -84,7 +88,21 @@ func configure(r *random) Config {
 	c.shapeFaults(r)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
+	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
 	return c
+}
+
+// shapeRepair: what makes replicas be filled.
+func (c *Config) shapeRepair(r *random) {
+	c.ranges = r.between(1, 3)
+	if !c.faults || c.vanish || !r.percent(40) {
+		return
+	}
+	c.disks, c.backups, c.caps = r.percent(60) && c.members >= 3, r.percent(60), r.percent(60)
+	c.load, c.keys = max(c.load, 3000), max(c.keys, 2)
+	if r.percent(50) {
+		c.reapEvery = int64(r.between(20, 200))
+	}
 }
 
 // shapeComparisons: what vanishes rests for seconds before and after, so a world in which rows do takes its time.

@@ -51,6 +51,10 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags, it.Clock, it.Digest = 0, &causal.Clock{}, 0
 			}
 		}
+	case bug(FillingReads), bug(FillingCounts):
+		for i := range items {
+			n.admitFilling(peer, &items[i])
+		}
 	case bug(FlushByVector):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemFlush {
@@ -116,6 +120,19 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 				b.Incarnation = n.boots[b.Node]
 			}
 		}
+	case bug(FillByLastClock) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		n.disk.lastClock[it.Partition] = it.Clock
+	case bug(FillOverLives) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		if it.Digest == 0 {
+			n.firstLife[it.Partition] = it.Life
+		}
+		it.Life = n.firstLife[it.Partition]
+	case bug(FillReplaces) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		n.replaceRange(it)
+	case (bug(FillingReads) || bug(FillingCounts)) && (it.Kind == wire.ItemRead || it.Kind == wire.ItemWrite):
+		if r := n.disk.live[it.Partition]; r != nil && r.Filling {
+			n.asked[question{peer, it.ID}] = extendedKey{it.Partition, it.Slot, it.Key}
+		}
 	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
 		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}
 	case bug(ContextExtended) && it.Kind == wire.ItemAck && it.Has(wire.FlagUncovered):
@@ -137,6 +154,41 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 		for _, r := range it.Rows {
 			n.mergeRaw(it.Partition, r.Slot, r.Key, r.Row)
 		}
+	}
+}
+
+// admitFilling turns the refusals of a replica that is being filled into answers.
+func (n *node) admitFilling(peer int, it *wire.Item) {
+	x, ok := n.asked[question{peer, it.ID}]
+	switch {
+	case !ok || !it.Has(wire.FlagRefused):
+	case bug(FillingCounts) && it.Kind == wire.ItemAck:
+		it.Flags = 0
+	case bug(FillingReads) && it.Kind == wire.ItemRow:
+		r := n.disk.live[x.partition]
+		it.Flags, it.Row = wire.FlagWhole, r.View(r.rows[string(x.key)])
+	}
+}
+
+// replaceRange drops every version that the range lacks.
+func (n *node) replaceRange(it *wire.Item) {
+	r := n.disk.live[it.Partition]
+	if r == nil || !r.Filling {
+		return
+	}
+	for _, key := range n.w.inOrder(it.Partition) {
+		row, theirs := r.rows[key], causal.Container{}
+		found := it.Has(wire.FlagComplete) && it.Digest == 0
+		for _, x := range it.Rows {
+			if string(x.Key) == key {
+				found, theirs = true, x.Row
+			}
+		}
+		if !found {
+			continue
+		}
+		row.Versions = slices.DeleteFunc(slices.Clone(row.Versions), func(v causal.Version) bool { return theirs.Find(v.Dot) == nil })
+		n.disk.do(change{kind: changePut, partition: it.Partition, key: key, row: row})
 	}
 }
 

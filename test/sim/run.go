@@ -23,6 +23,12 @@ func (w *World) run() {
 		w.advance(w.now + 50)
 	}
 	w.healing = false
+	if w.cfg.caps {
+		w.push(event{at: w.now, kind: evTrim})
+	}
+	if w.cfg.backups {
+		w.push(event{at: w.now, kind: evBackup})
+	}
 	if w.cfg.vanish {
 		w.push(event{at: w.now + int64(w.rand.between(1, 1000)), kind: evVanish})
 	}
@@ -90,7 +96,7 @@ func (w *World) rest() {
 		w.advance(w.now + 200)
 		whole := true
 		for _, n := range w.nodes {
-			whole = whole && n.allWhole() && n.machine.Pending() == 0
+			whole = whole && n.allWhole() && n.machine.Pending() == 0 && n.refiller.Progress().Filling == 0
 		}
 		if whole && w.oracle.equal() && w.hintsLeft() == 0 {
 			break
