@@ -17,7 +17,7 @@ func (m *Puller) onPull(from ring.NodeID, it *wire.Item) {
 	}
 	m.Stats.Answers++
 	clock := rep.Clock.Clone() // before the first row is read
-	answer := wire.Item{Kind: wire.ItemPulled, ID: it.ID, Partition: it.Partition, Life: rep.Life}
+	answer := wire.Item{Kind: wire.ItemPulled, ID: it.ID, Partition: it.Partition, Life: rep.Life, Repair: m.durable(it.Partition)}
 	whole := m.collect(it.Partition, it.Clock, &answer)
 	if whole {
 		answer.Flags, answer.Clock, answer.Horizon = wire.FlagComplete, &clock, rep.Horizon
@@ -88,6 +88,9 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 	}
 	if !e.asked.CoversVector(it.Horizon) {
 		m.Stats.Behind++
+		if rep.Clock.CoversVector(it.Horizon) {
+			e.due = now // the horizon rose while the question was on its way
+		}
 		return
 	}
 	if !rep.Clock.Covers(it.Clock) {

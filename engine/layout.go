@@ -11,7 +11,7 @@ import (
 // Keyspaces: the first byte of every key. The values are part of the stored format: append, never renumber.
 const (
 	spaceMeta    = 0x01 // name: what the store keeps of itself
-	spaceReplica = 0x02 // partition: snapshot of the replica's clock
+	spaceReplica = 0x02 // partition: snapshot of the replica
 	spaceLog     = 0x03 // partition | actor | seq: a processed dot
 	spaceData    = 0x04 // partition | slot | key | kind ...: rows
 	spaceHint    = 0x05 // reserved: partition | slot | key | ..., so readable by key

@@ -20,14 +20,19 @@ import (
 type round struct {
 	through  uint32
 	mark     uint64
-	segments []uint32 // whose dots are to be kept
-	states   []pair   // snapshots of replicas, and the mark
+	segments []uint32        // whose dots are to be kept
+	states   []pair          // snapshots of replicas, and the mark
+	horizons []causal.Vector // by partition: dots up to them are not kept
+	erase    []span          // dots that were forgotten
 	lists    []dirtyRows
 	list, at int // how far gathering has come
 	rows     []record
 }
 
 type pair struct{ name, value []byte }
+
+// span is the names from from up to, and without, to.
+type span struct{ from, to []byte }
 
 // dirtyRows are the rows that a segment was the first to be written in since they were clean or last in another.
 type dirtyRows struct {
@@ -78,11 +83,17 @@ func (s *Store) newRound(through uint32) *round {
 		}
 	}
 	r.states = append(r.states, markRow(through, r.mark))
-	for _, p := range s.Partitions() {
-		if rep := s.replicas.of(p); rep.changed {
+	r.horizons = make([]causal.Vector, len(s.replicas))
+	for p, rep := range s.replicas.all() {
+		r.horizons[p] = rep.Horizon // never changed in place
+		if rep.changed {
 			r.states = append(r.states, snapshotRow(p, rep))
 			rep.changed = false
 		}
+		for _, d := range rep.erase {
+			r.erase = append(r.erase, span{appendDot(nil, p, causal.Dot{Actor: d.Actor}), append(appendDot(nil, p, d), 0)})
+		}
+		rep.erase = nil
 	}
 	return r
 }
@@ -214,14 +225,30 @@ func (s *Store) readMark() (through uint32, mark uint64, err error) {
 // snapshotRow is the replica's state as kept in Pebble and, without its name, in entries of the log.
 func snapshotRow(p ring.Partition, r *replica) pair {
 	name := appendSpace(nil, spaceReplica, p)
-	b := appendReplica(make([]byte, sealSize, 256), &r.Replica)
+	b := appendReplica(make([]byte, sealSize, 256), &r.Replica, &r.logged)
 	seal(name, b)
 	return pair{name, b}
 }
 
-func appendReplica(b []byte, r *causal.Replica) []byte {
+// What follows the horizon in a snapshot: one byte of flags, missing in snapshots of old, then, in Pebble, the dots that
+// the log has entries of.
+const (
+	snapshotFilling = 1 << iota
+	snapshotLogged
+)
+
+// appendReplica appends a snapshot. logged is nil in entries of the log.
+func appendReplica(b []byte, r *causal.Replica, logged *dotSet) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Life)) // for a reader of the file: each boot begins another
 	b = appendBlock(b, r.Clock.Append(nil))
 	b = appendBlock(b, r.Flushed.Append(nil))
-	return r.Horizon.Append(b)
+	b = r.Horizon.Append(b)
+	var flags byte
+	if r.Filling {
+		flags |= snapshotFilling
+	}
+	if logged == nil {
+		return append(b, flags)
+	}
+	return logged.append(append(b, flags|snapshotLogged))
 }

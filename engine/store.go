@@ -51,11 +51,12 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
-	sweeps  []sweep
-	last    lastFound
-	scratch scratch
-	sink    uint32
-	stats   counters
+	sweeps   []sweep
+	deadWalk deadWalk
+	last     lastFound
+	scratch  scratch
+	sink     uint32
+	stats    counters
 }
 
 // replica is what the store keeps of one partition.
@@ -63,8 +64,15 @@ type replica struct {
 	causal.Replica
 	counts  counts
 	rows    table
-	dots    dotIndex // of live segments
-	changed bool     // since the last snapshot in Pebble
+	dots    dotIndex      // of live segments
+	logged  dotSet        // dots that the log has entries of, here and in Pebble: those above the horizon
+	erase   causal.Vector // dots up to it may have entries in Pebble that are to go with the next round
+	changed bool          // since the last snapshot in Pebble
+	touched uint64        // record of the log that the last change goes to
+	durable durableClock
+	dead    deadRows
+
+	loggedKnown bool // the snapshot that Open read had logged
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
@@ -139,6 +147,10 @@ func (s *Store) recover() error {
 		return err
 	}
 	if err := s.settleRun(); err != nil {
+		return err
+	}
+	s.settleDurable()
+	if err := s.settleHorizons(); err != nil {
 		return err
 	}
 	if s.afterStop && s.takeCounts() {

@@ -43,10 +43,6 @@ type Options struct {
 	ReserveBytes int64         // left free on the disk, bytes; 0: 64 MiB
 	Log          *slog.Logger  // nil: discarded
 
-	// Keep says whether a dot's log entry is still of use when its segment is recycled; nil: all are. It is called by
-	// another goroutine and must not wait.
-	Keep func(ring.Partition, causal.Dot) bool
-
 	scanAtMost int64 // 0: the constant; below 0: none
 
 	OnFatal func(error) // a failed fsync or log write: the process must stop; nil: log, then panic
@@ -91,4 +87,6 @@ type Stats struct {
 	SpilledRows  int64 // rows written to the sorted store since Open
 	Evicted      int64 // rows that left memory since Open
 	Stalls       int64 // ticks that waited because the log was at its limit
+	LogEntries   int64 // dots that the log has entries of, all partitions
+	Reaped       int64 // rows reaped since Open
 }

@@ -10,10 +10,11 @@ import (
 
 // The reasons why a member cannot be added, for errors.Is.
 var (
-	ErrKnownID   = errors.New("ring: a member with this node id is already in the map")
-	ErrKnownName = errors.New("ring: a member with this name is already in the map")
-	ErrBadMember = errors.New("ring: bad member")
-	ErrFull      = errors.New("ring: the map has no room for another member")
+	ErrKnownID       = errors.New("ring: a member with this node id is already in the map")
+	ErrKnownName     = errors.New("ring: a member with this name is already in the map")
+	ErrBadMember     = errors.New("ring: bad member")
+	ErrFull          = errors.New("ring: the map has no room for another member")
+	ErrUnknownMember = errors.New("ring: no such member in the map")
 )
 
 // Map says who owns what, as of an epoch. It never changes once made, so any number of goroutines may read it; the

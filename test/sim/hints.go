@@ -31,14 +31,6 @@ func (s state) applyHint(c *change) {
 
 // What follows is of handoff.Store.
 
-// Durable is the clock of what is synced.
-func (d *disk) Durable(p ring.Partition) *causal.Clock {
-	if r := d.synced[p]; r != nil {
-		return &r.Clock
-	}
-	return nil
-}
-
 func (d *disk) Hint(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
 	return d.live.hints()[string(key)], nil
 }
@@ -156,7 +148,7 @@ func (o *oracle) putHint(d *disk, key string, before, after causal.Container) {
 	for i := range before.Versions {
 		dot := before.Versions[i].Dot
 		f := o.byDot[dot]
-		if f == nil || after.Find(dot) != nil || f.reaped || f.gone() && o.w.reaped || o.seenByOneOf(f, after) || o.flushed(f) {
+		if f == nil || after.Find(dot) != nil || f.reaped || o.seenByOneOf(f, after) || o.flushed(f) {
 			continue
 		}
 		if !after.Empty() {

@@ -39,6 +39,18 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags |= wire.FlagWhole
 			}
 		}
+	case bug(ClosedWithoutVectors):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemActorKnown && !it.Has(wire.FlagRefused) {
+				it.Digest = it.Clock.Max(it.Life)
+			}
+		}
+	case bug(ClosedUnasked):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemActorKnown && n.disk.ring.Position(it.Partition, n.id) == 1 {
+				it.Flags, it.Clock, it.Digest = 0, &causal.Clock{}, 0
+			}
+		}
 	case bug(FlushByVector):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemFlush {
@@ -98,6 +110,19 @@ func withoutHoles(c *causal.Clock) *causal.Clock {
 func (n *node) mangleIn(peer int, it *wire.Item) {
 	n.mangleHintsIn(peer, it)
 	switch {
+	case bug(ReapOneMissing) && (it.Kind == wire.ItemPull || it.Kind == wire.ItemPulled):
+		if owners := n.disk.ring.OwnersOf(it.Partition); owners[len(owners)-1] == n.w.nodes[peer].id {
+			if s := n.disk.synced[it.Partition]; s != nil {
+				c := s.Clock.Clone()
+				it.Repair.Durable = &c
+			}
+		}
+	case bug(ClosedWithoutFence) && it.Kind == wire.ItemActor:
+		for i := range it.Repair.Boots {
+			if b := &it.Repair.Boots[i]; n.boots[b.Node] != 0 {
+				b.Incarnation = n.boots[b.Node]
+			}
+		}
 	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
 		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}
 	case bug(ContextExtended) && it.Kind == wire.ItemAck && it.Has(wire.FlagUncovered):

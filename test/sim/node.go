@@ -27,6 +27,11 @@ type node struct {
 	puller   *antientropy.Puller
 	comparer *antientropy.Comparer
 	keeper   *handoff.Machine
+	reaper   *antientropy.Reaper
+	closer   *antientropy.Closer
+	actor    causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
+	fenced   map[causal.Actor]bool        // incarnations whose frames are not taken
+	boots    map[ring.NodeID]causal.Actor // of the peers, as last connected
 	parts    []wire.Part
 	agree    *ring.Agreement
 	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
@@ -59,6 +64,7 @@ type input struct {
 	peer  int
 	frame []byte
 	twice bool
+	actor causal.Actor // evUp, evFrame: the peer's incarnation
 	ops   []*operation
 }
 
@@ -75,6 +81,8 @@ func (n *node) boot(lost bool) {
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
 	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
+	n.actor, n.fenced = w.newLife(n.index), map[causal.Actor]bool{}
+	n.boots = map[ring.NodeID]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -90,7 +98,12 @@ func (n *node) boot(lost bool) {
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
 	n.keeper = handoff.New(w.cfg.handoff(n.id), d)
-	n.parts = []wire.Part{n.puller, n.comparer, n.keeper}
+	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
+	n.reaper.ClockOff(w.skewed(n))
+	n.closer = antientropy.NewCloser(antientropy.CloseConfig{
+		Self: n.id, Incarnation: n.actor, Every: w.cfg.closeAfter / 4, After: w.cfg.closeAfter, Timeout: 1000, Rows: 2, Partitions: 2, Actors: 3,
+	}, d, n.puller.Lives(), n.reaper.Blocking, n.keeper.Held)
+	n.parts = []wire.Part{n.puller, n.comparer, n.keeper, n.reaper, n.closer}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -107,7 +120,11 @@ func (n *node) boot(lost bool) {
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
 	for p, r := range d.live[:w.cfg.q] {
 		if r != nil {
-			d.begin(ring.Partition(p))
+			if p == 0 { // the oracle wants dots to differ between partitions
+				d.beginAs(0, n.actor)
+			} else {
+				d.begin(ring.Partition(p))
+			}
 		}
 	}
 	if d.ring != nil {
@@ -139,6 +156,8 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	n.comparer.Install(n.now(), m)
 	n.keeper.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
+	n.reaper.Install(n.now(), m)
+	n.closer.Install(m)
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
 	}
@@ -239,6 +258,8 @@ func (n *node) input(now int64, in *input) {
 	switch in.kind {
 	case evUp:
 		n.machine.Up(n.w.nodes[in.peer].id)
+		n.boots[n.w.nodes[in.peer].id] = in.actor
+		n.closer.Connected(n.w.nodes[in.peer].id, in.actor)
 		for _, part := range n.parts {
 			part.Up(now, n.w.nodes[in.peer].id)
 		}
@@ -283,6 +304,9 @@ func (n *node) frame(now int64, in *input) {
 		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
 		return
 	}
+	if n.fenced[in.actor] && !bug(ClosedWithoutFence) {
+		return
+	}
 	from := n.w.nodes[in.peer].id
 	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
 		n.tell(in.peer)
@@ -304,6 +328,9 @@ func (n *node) frame(now int64, in *input) {
 	n.machine.Step(now, from, items)
 	for _, part := range n.parts {
 		part.Step(now, from, items)
+	}
+	for _, a := range n.closer.Fenced() {
+		n.fenced[a] = true
 	}
 	for i := range items {
 		n.handle(now, from, &items[i])
@@ -354,6 +381,9 @@ func (n *node) send() {
 	}
 	for _, part := range n.parts {
 		for _, o := range part.Outs() {
+			if o.Item.Kind == wire.ItemClose {
+				n.w.oracle.closed(&o.Item)
+			}
 			add(o)
 		}
 	}

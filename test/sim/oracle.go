@@ -60,6 +60,7 @@ type fact struct {
 	shownAt int64
 	killed  bool // a delete, a flush or a version that can expire has seen it
 	reaped  bool
+	void    bool // declared to exist nowhere
 	lost    int  // crashes that took it from a place
 	dead    bool // looked for in the end and not found
 }
@@ -93,14 +94,9 @@ func (o *oracle) closure(f *fact, into *set) {
 
 // flushes are the flushes that a replica has taken in: what they dropped, they had seen.
 func (o *oracle) flushes(r *replica) (out []*fact) {
-	if r.Flushed.IsZero() {
-		return nil
-	}
-	for i := range r.log {
-		if r.log[i].Dropped != nil {
-			if f := o.byDot[r.log[i].Dot]; f != nil {
-				out = append(out, f)
-			}
+	for _, dot := range r.flushes {
+		if f := o.byDot[dot]; f != nil {
+			out = append(out, f)
 		}
 	}
 	return out
@@ -259,7 +255,7 @@ func (o *oracle) checkNotYetDropped(f *fact, p ring.Partition) {
 
 func (o *oracle) processedSomewhere(p ring.Partition, dot causal.Dot) bool {
 	for _, n := range o.w.nodes {
-		if r := n.disk.live[p]; r != nil && slices.ContainsFunc(r.log, func(e wire.LogEntry) bool { return e.Dot == dot }) {
+		if r := n.disk.live[p]; r != nil && r.Clock.Contains(dot) {
 			return true
 		}
 	}

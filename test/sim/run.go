@@ -23,9 +23,6 @@ func (w *World) run() {
 		w.advance(w.now + 50)
 	}
 	w.healing = false
-	if w.cfg.reaps {
-		w.push(event{at: w.now, kind: evReap})
-	}
 	if w.cfg.vanish {
 		w.push(event{at: w.now + int64(w.rand.between(1, 1000)), kind: evVanish})
 	}
@@ -39,6 +36,7 @@ func (w *World) run() {
 	w.heal()
 	w.advance(w.now + 2*w.cfg.timeout)
 	w.rest()
+	w.forget()
 	for _, key := range w.keys {
 		if !w.cfg.contexts && w.ownersOf(key)[0].disk.live[w.partition(key)].rows[key].LiveCount(w.now+epochMs) > 1 {
 			w.stats.left++

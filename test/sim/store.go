@@ -17,6 +17,7 @@ type replica struct {
 	rows    map[string]causal.Container
 	damaged map[string]bool // rows that cannot be read
 	log     []wire.LogEntry // by dot
+	flushes []causal.Dot    // flushes taken in, also when their log entries are gone: for the oracle
 }
 
 func newReplica(life causal.Actor) *replica {
@@ -24,7 +25,7 @@ func newReplica(life causal.Actor) *replica {
 }
 
 func (r *replica) clone() *replica {
-	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log)}
+	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log), flushes: slices.Clone(r.flushes)}
 	c.Clock, c.Flushed = r.Clock.Clone(), r.Flushed.Clone()
 	for k, v := range r.rows { // order-free: a copy
 		c.rows[k] = v
@@ -77,6 +78,7 @@ const (
 	changeLife
 	changeDamage
 	changeHint
+	changeTrim
 )
 
 func (s state) apply(c *change) {
@@ -98,8 +100,13 @@ func (s state) apply(c *change) {
 		r.rows[c.key] = c.row
 		delete(r.damaged, c.key)
 	case changeReap:
-		delete(r.rows, c.key)
+		if delete(r.rows, c.key); !c.row.Empty() {
+			r.rows[c.key] = c.row
+		}
 		r.Horizon = r.Horizon.Join(c.horizon)
+	case changeTrim:
+		r.Horizon = r.Horizon.Join(c.horizon)
+		r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
 	case changeDamage:
 		delete(r.rows, c.key)
 		r.damaged[c.key] = true
@@ -108,6 +115,9 @@ func (s state) apply(c *change) {
 	case changeFlush:
 		r.Flush(c.clock)
 		r.record(wire.LogEntry{Dot: c.dots[0], Dropped: c.clock})
+		if !slices.Contains(r.flushes, c.dots[0]) {
+			r.flushes = append(r.flushes, c.dots[0])
+		}
 	}
 	for _, d := range c.dots {
 		r.Clock.Add(d)
@@ -188,8 +198,9 @@ func (d *disk) lose(left state) {
 }
 
 // begin gives a partition's replica a new life, durably.
-func (d *disk) begin(p ring.Partition) {
-	life := d.w.newLife(d.node)
+func (d *disk) begin(p ring.Partition) { d.beginAs(p, d.w.newLife(d.node)) }
+
+func (d *disk) beginAs(p ring.Partition, life causal.Actor) {
 	if r := d.live[p]; r != nil && bug(ActorReused) {
 		return
 	}

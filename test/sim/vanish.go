@@ -166,7 +166,7 @@ func (o *oracle) checkRestored(d *disk, r *replica, key string, before, after ca
 			continue
 		}
 		for _, g := range o.facts {
-			if g.seen.has(f.n) && (g.key == key || g.flush) && r.Clock.Contains(g.dot) {
+			if g.seen.has(f.n) && (g.key == key || g.flush) && !g.void && r.Clock.Contains(g.dot) {
 				o.w.fail("revived: node %d puts back %s of key %s (%s), and had processed %s, which had seen it: %s",
 					d.node, o.name(dot), key, f.value, o.name(g.dot), o.names(after))
 			}

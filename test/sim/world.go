@@ -28,7 +28,6 @@ type World struct {
 	lives    map[causal.Actor]life
 	oracle   *oracle
 	model    *model   // nil unless there are no faults and each key has one client
-	reaped   bool     // something was reaped: tombstones are no longer compared
 	resting  *resting // a key that nobody writes to
 	ending   bool     // the last look: nothing vanishes any more
 	healing  bool     // the adversary has stopped
@@ -50,6 +49,7 @@ type Stats struct {
 	uncertain, flushed, pulledKeys, events                     int
 	exchanges, vanished, putBack                               int
 	sloppyWrites, hinted, replayed                             int
+	trims, closed, surveys                                     int
 }
 
 // Failure is a violated check.
@@ -181,8 +181,10 @@ func (w *World) byID(id ring.NodeID) int {
 // owners is the number of owners of a partition when all have joined.
 func (w *World) owners() int { return min(w.cfg.n, w.cfg.members) }
 
-func (w *World) ownersOf(key string) (out []*node) {
-	for _, id := range w.nodes[0].disk.ring.OwnersOf(w.partition(key)) {
+func (w *World) ownersOf(key string) []*node { return w.ownersOfPartition(w.partition(key)) }
+
+func (w *World) ownersOfPartition(p ring.Partition) (out []*node) {
+	for _, id := range w.nodes[0].disk.ring.OwnersOf(p) {
 		out = append(out, w.nodes[w.byID(id)])
 	}
 	return out
@@ -264,8 +266,6 @@ func (w *World) dispatch(e *event) {
 		w.join(n)
 	case evAmbush:
 		w.ambush(n, w.nodes[e.peer])
-	case evReap:
-		w.reap()
 	case evVanish:
 		w.vanish()
 	}
