@@ -123,7 +123,7 @@ func (c *Config) shapeHints(r *random) {
 	if r.percent(25) {
 		c.hintMax = int64(r.between(0, 500))
 	}
-	if !c.faults || c.w == 1 || r.percent(75) {
+	if !c.faults || c.w == 1 || r.percent(80) {
 		return
 	}
 	c.hints, c.strict, c.vanish = true, false, false

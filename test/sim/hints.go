@@ -141,6 +141,18 @@ func (w *World) hintsLeft() (n int) {
 	return n
 }
 
+// hintsOf is the number of nodes that keep a hint of a key, now or after a power cut.
+func (w *World) hintsOf(key string) (n int) {
+	for _, x := range w.nodes {
+		_, now := x.disk.live.hints()[key]
+		_, then := x.disk.synced.hints()[key]
+		if now || then {
+			n++
+		}
+	}
+	return n
+}
+
 // putHint proves, for each change of a hint, that a version leaves it only for one that had seen it, or because a power
 // cut of any owner would not take it any more: each has it durably, or what replaced it.
 func (o *oracle) putHint(d *disk, key string, before, after causal.Container) {

@@ -202,7 +202,7 @@ func TestAReadAnswerMayComeAfterReaping(t *testing.T) {
 	h.advance(h.now + 50)
 	h.slow(a, c, 900)
 	read := h.begin(c, wire.OpGet)
-	h.advance(h.now + 10) // a has answered
+	h.advance(h.now + 25) // a has answered: a frame takes at most 10 ms here
 	h.slow(a, c, 0)
 	h.do(b, wire.OpDel)
 	h.reapAll()

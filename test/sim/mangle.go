@@ -75,13 +75,14 @@ func (n *node) lone(row causal.Container) causal.Container {
 	return row
 }
 
-// acknowledgeUnsent takes copies that hold nothing of this tick (they are written back for a read) for acknowledged.
+// acknowledgeUnsent takes copies that hold nothing that is being written here (they are written back for a read) for
+// acknowledged.
 func (n *node) acknowledgeUnsent() {
 	var acks []antientropy.Out
 	for _, o := range n.machine.Effects().Peers {
 		for i := range o.Items {
 			it := &o.Items[i]
-			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
+			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return n.writing(v.Dot) })
 			if it.Kind == wire.ItemWrite && it.ID != 0 && !own {
 				acks = append(acks, antientropy.Out{To: o.To, Item: wire.Item{Kind: wire.ItemAck, ID: it.ID}})
 				it.ID = 0
@@ -91,6 +92,12 @@ func (n *node) acknowledgeUnsent() {
 	for _, a := range acks {
 		n.machine.Step(n.now(), a.To, []wire.Item{a.Item})
 	}
+}
+
+// writing reports whether a dot is of an operation that this node coordinates and has not answered.
+func (n *node) writing(d causal.Dot) bool {
+	f := n.w.oracle.byDot[d]
+	return slices.Contains(n.fresh, d) || f != nil && !f.op.done && n.w.lives[d.Actor].node == n.index
 }
 
 func withoutHoles(c *causal.Clock) *causal.Clock {

@@ -84,6 +84,9 @@ func (w *World) vanishAt(n *node, key string) bool {
 func (w *World) mayVanish(n *node, p ring.Partition, key string) bool {
 	r := n.disk.live[p]
 	row := r.View(r.rows[key])
+	if w.hintsOf(key) > 0 { // they go by clocks, which do not know of it
+		return false
+	}
 	values := 0
 	for i := range row.Versions {
 		if row.Versions[i].Expiry != 0 {
