@@ -24,6 +24,7 @@ type round struct {
 	states   []pair          // snapshots of replicas, and the mark
 	horizons []causal.Vector // by partition: dots up to them are not kept
 	erase    []span          // dots that were forgotten
+	hints    []spilledHint
 	lists    []dirtyRows
 	list, at int // how far gathering has come
 	rows     []record
@@ -95,6 +96,7 @@ func (s *Store) newRound(through uint32) *round {
 		}
 		rep.erase = nil
 	}
+	s.spillHints(r)
 	return r
 }
 
@@ -166,6 +168,7 @@ func (s *Store) finish() {
 	r := s.round
 	s.round, s.handed = nil, false
 	s.spilled = r.through
+	s.hintsSpilled(r)
 	for len(s.dirty) > 0 && s.dirty[0].segment <= r.through {
 		s.dirty = s.dirty[1:]
 	}

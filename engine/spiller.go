@@ -134,6 +134,10 @@ func (w *spiller) spill(r *round) error {
 			w.pause()
 		}
 	}
+	slices.SortFunc(r.hints, func(a, b spilledHint) int { return bytes.Compare(a.hint.name, b.hint.name) })
+	for _, x := range r.hints {
+		t.set(x.hint.name, x.value)
+	}
 	return t.ingest()
 }
 

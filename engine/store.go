@@ -51,6 +51,7 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
+	hints    hints
 	sweeps   []sweep
 	deadWalk deadWalk
 	last     lastFound
@@ -133,6 +134,9 @@ func (s *Store) recover() error {
 	if err := s.loadReplicas(); err != nil {
 		return err
 	}
+	if err := s.loadHints(); err != nil {
+		return err
+	}
 	r, err := s.recoverLog()
 	if err != nil {
 		return err
@@ -149,6 +153,7 @@ func (s *Store) recover() error {
 	if err := s.settleRun(); err != nil {
 		return err
 	}
+	s.countHints()
 	s.settleDurable()
 	if err := s.settleHorizons(); err != nil {
 		return err

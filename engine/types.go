@@ -89,4 +89,6 @@ type Stats struct {
 	Stalls       int64 // ticks that waited because the log was at its limit
 	LogEntries   int64 // dots that the log has entries of, all partitions
 	Reaped       int64 // rows reaped since Open
+	Hints        int64 // hints kept, all partitions
+	HintBytes    int64 // of their names and values
 }
