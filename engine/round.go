@@ -20,8 +20,10 @@ import (
 type round struct {
 	through  uint32
 	mark     uint64
-	segments []uint32        // whose dots are to be kept
-	states   []pair          // snapshots of replicas, and the mark
+	segments []uint32 // whose dots are to be kept
+	states   []pair   // snapshots of replicas, and the mark
+	dots     int64    // kept, with the bytes of their rows
+	dotBytes int64
 	horizons []causal.Vector // by partition: dots up to them are not kept
 	erase    []span          // dots that were forgotten
 	hints    []spilledHint
@@ -143,7 +145,9 @@ func (s *Store) background(work int) {
 	}
 	if len(s.forgetting) > 0 {
 		s.replicas.of(s.forgetting[0]).dots.forget(s.spilled)
-		s.forgetting = s.forgetting[1:]
+		if s.forgetting = s.forgetting[1:]; len(s.forgetting) == 0 && s.round == nil {
+			s.capLog()
+		}
 	}
 	s.reclaim(reclaimPerWork * work)
 }
@@ -169,6 +173,7 @@ func (s *Store) finish() {
 	s.round, s.handed = nil, false
 	s.spilled = r.through
 	s.hintsSpilled(r)
+	s.cap.note(r)
 	for len(s.dirty) > 0 && s.dirty[0].segment <= r.through {
 		s.dirty = s.dirty[1:]
 	}

@@ -182,6 +182,7 @@ func (w *spiller) spillDots(r *round, num uint32) error {
 			continue
 		}
 		t.set(d.name, d.value)
+		r.dots, r.dotBytes = r.dots+1, r.dotBytes+int64(len(d.name)+len(d.value))
 		if i%64 == 63 {
 			w.pause()
 		}

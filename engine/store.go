@@ -51,6 +51,7 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
+	cap      logCap
 	hints    hints
 	sweeps   []sweep
 	deadWalk deadWalk
@@ -154,6 +155,7 @@ func (s *Store) recover() error {
 		return err
 	}
 	s.countHints()
+	s.settleLogCap()
 	s.settleDurable()
 	if err := s.settleHorizons(); err != nil {
 		return err
