@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"shoal/causal"
+	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -26,6 +27,7 @@ type state struct {
 	flushed causal.Clock
 	horizon causal.Vector
 	filling bool
+	hints   map[string]causal.Dot // of partition 5, which has no replica here
 }
 
 // next is a copy to be changed.
@@ -35,6 +37,9 @@ func (m *model) next() state {
 	next.newest, next.logged = maps.Clone(last.newest), maps.Clone(last.logged)
 	if next.newest == nil {
 		next.newest = map[string]causal.Dot{}
+	}
+	if next.hints = maps.Clone(last.hints); next.hints == nil {
+		next.hints = map[string]causal.Dot{}
 	}
 	if next.logged == nil {
 		next.logged = map[causal.Dot]bool{}
@@ -86,6 +91,15 @@ func (m *model) agrees(t *testing.T, s *Store, want *state) {
 	if len(logged) != len(want.logged) || s.Logged(0) != len(logged) || s.Stats().LogEntries != int64(len(logged)) {
 		t.Fatalf("%d log entries, counted %d and %d, want %d", len(logged), s.Logged(0), s.Stats().LogEntries, len(want.logged))
 	}
+	hints := 0
+	s.Hints(5, true, Ref{}, 1000, func(slot ring.Slot, key []byte, row causal.Container) {
+		if hints++; len(row.Versions) != 1 || slot != slotOf(string(key)) || row.Versions[0].Dot != want.hints[string(key)] {
+			t.Fatalf("hint of %q is %+v, want %v", key, row, want.hints[string(key)])
+		}
+	})
+	if all, _ := s.HintStats(); hints != len(want.hints) || s.HintCount(5) != hints || all != hints {
+		t.Fatalf("%d hints, counted %d, want %d", hints, s.HintCount(5), len(want.hints))
+	}
 	rows := 0
 	must(t, s.Scan(0, 0, func(row Row) bool {
 		must(t, row.Err)
@@ -100,7 +114,7 @@ func (m *model) agrees(t *testing.T, s *Store, want *state) {
 	}
 }
 
-// randomTick writes a few keys, and now and then reaps, trims, adopts or fills; size makes the log files change now and
+// randomTick writes a few keys, and now and then reaps, trims, adopts, fills or hints; size makes the log files change now and
 // then. A filling ends the tick.
 func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
 	next := m.next()
@@ -131,11 +145,15 @@ func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
 			next.clock.Add(foreign)
 			next.flushed.Union(&flushed)
 			next.raise(horizon)
+		case dice < 5:
+			v := causal.Version{Dot: causal.Dot{Actor: 6, Seq: 1 + rng.Uint64N(1000)}, Kind: causal.KindString, Payload: randomBytes(rng, size)}
+			s.PutHint(5, slot, []byte(key), causal.Container{}.Add(v))
+			next.hints[key] = v.Dot
+		case dice < 7:
+			s.PutHint(5, slot, []byte(key), causal.Container{})
+			delete(next.hints, key)
 		default:
-			value := make([]byte, rng.IntN(size))
-			for i := range value {
-				value[i] = byte(rng.Uint32())
-			}
+			value := randomBytes(rng, size)
 			next.write(key, set(t, s, 0, key, string(value), 0))
 		}
 	}
@@ -146,6 +164,14 @@ func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
 		must(t, s.Fill(0, m.last().filling))
 		m.durable = len(m.states) - 1
 	}
+}
+
+func randomBytes(rng *rand.Rand, most int) []byte {
+	b := make([]byte, rng.IntN(most))
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
 }
 
 // tiny makes the log go round, rows spill and rows leave memory within a few hundred ticks.

@@ -20,6 +20,7 @@ import (
 //	reap     name, vector that the horizon is raised over | value, as in put
 //	trim     partition, vector that the horizon is raised over
 //	join     partition, what was taken over: clock, clock of what flushes dropped, horizon
+//	hint     name | value, as in put
 //
 // Names, values, clocks and snapshots have their length before them, a varint that need not be minimal; dots their
 // number. The sum covers what stands
@@ -34,6 +35,7 @@ const (
 	entryReap    = 6
 	entryTrim    = 7
 	entryJoin    = 8
+	entryHint    = 9
 )
 
 const entryHeader = 5
@@ -114,14 +116,15 @@ func (e *entry) decode(b []byte, whole bool) (rest []byte, err error) {
 	e.kind, e.name, e.block, e.dots, e.over, e.p = b[0], nil, nil, e.dots[:0], nil, 0
 	b = b[entryHeader:]
 	switch e.kind {
-	case entryPut, entryMark, entryReap:
+	case entryPut, entryMark, entryReap, entryHint:
 		if e.name, b, err = takeBlock(b); err != nil || len(e.name) < 3 {
 			return nil, errEntry
 		}
 		e.p = ring.Partition(binary.BigEndian.Uint16(e.name[1:]))
-		if e.kind == entryReap {
+		switch e.kind {
+		case entryReap:
 			e.over, b, err = causal.DecodeVector(b)
-		} else {
+		case entryPut, entryMark:
 			b, err = e.takeDots(b)
 		}
 		if err != nil {
@@ -144,7 +147,7 @@ func (e *entry) decode(b []byte, whole bool) (rest []byte, err error) {
 	if entrySum(e.kind, start[entryHeader:len(start)-len(b)]) != binary.LittleEndian.Uint32(start[1:]) {
 		return nil, errEntry
 	}
-	if (e.kind == entryPut || e.kind == entryReap) && whole {
+	if whole && (e.kind == entryPut || e.kind == entryReap || e.kind == entryHint) {
 		if e.block, b, err = takeBlock(b); err != nil {
 			return nil, errEntry
 		}

@@ -172,6 +172,12 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 			}
 			continue
 		}
+		if e.kind == entryHint {
+			if apply {
+				s.hints.set(e.name, e.block, len(e.block), seg.num)
+			}
+			continue
+		}
 		r := s.replicas.of(e.p)
 		if r == nil {
 			return fmt.Errorf("%w: entry of a replica that was not created", ErrUnreadable)

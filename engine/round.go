@@ -20,10 +20,13 @@ import (
 type round struct {
 	through  uint32
 	mark     uint64
-	segments []uint32        // whose dots are to be kept
-	states   []pair          // snapshots of replicas, and the mark
+	segments []uint32 // whose dots are to be kept
+	states   []pair   // snapshots of replicas, and the mark
+	dots     int64    // kept, with the bytes of their rows
+	dotBytes int64
 	horizons []causal.Vector // by partition: dots up to them are not kept
 	erase    []span          // dots that were forgotten
+	hints    []spilledHint
 	lists    []dirtyRows
 	list, at int // how far gathering has come
 	rows     []record
@@ -95,6 +98,7 @@ func (s *Store) newRound(through uint32) *round {
 		}
 		rep.erase = nil
 	}
+	s.spillHints(r)
 	return r
 }
 
@@ -141,7 +145,9 @@ func (s *Store) background(work int) {
 	}
 	if len(s.forgetting) > 0 {
 		s.replicas.of(s.forgetting[0]).dots.forget(s.spilled)
-		s.forgetting = s.forgetting[1:]
+		if s.forgetting = s.forgetting[1:]; len(s.forgetting) == 0 && s.round == nil {
+			s.capLog()
+		}
 	}
 	s.reclaim(reclaimPerWork * work)
 }
@@ -166,6 +172,8 @@ func (s *Store) finish() {
 	r := s.round
 	s.round, s.handed = nil, false
 	s.spilled = r.through
+	s.hintsSpilled(r)
+	s.cap.note(r)
 	for len(s.dirty) > 0 && s.dirty[0].segment <= r.through {
 		s.dirty = s.dirty[1:]
 	}

@@ -246,14 +246,14 @@ func (s *Store) measure() {
 	s.stats.memory.Store(s.memoryUsed())
 }
 
-// Empty reports whether the store holds no row and no log entry at all.
+// Empty reports whether the store holds no row, no log entry and no hint at all.
 func (s *Store) Empty() bool {
 	for _, r := range s.replicas.all() {
 		if r.rows.n > 0 || r.logged.n > 0 {
 			return false
 		}
 	}
-	if s.writable() != nil || s.tick.Len() > 0 {
+	if s.writable() != nil || s.tick.Len() > 0 || s.hints.count > 0 {
 		return false
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceData}, UpperBound: []byte{spaceData + 1}})

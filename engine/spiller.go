@@ -134,6 +134,10 @@ func (w *spiller) spill(r *round) error {
 			w.pause()
 		}
 	}
+	slices.SortFunc(r.hints, func(a, b spilledHint) int { return bytes.Compare(a.hint.name, b.hint.name) })
+	for _, x := range r.hints {
+		t.set(x.hint.name, x.value)
+	}
 	return t.ingest()
 }
 
@@ -178,6 +182,7 @@ func (w *spiller) spillDots(r *round, num uint32) error {
 			continue
 		}
 		t.set(d.name, d.value)
+		r.dots, r.dotBytes = r.dots+1, r.dotBytes+int64(len(d.name)+len(d.value))
 		if i%64 == 63 {
 			w.pause()
 		}

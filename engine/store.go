@@ -51,6 +51,8 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
+	cap      logCap
+	hints    hints
 	sweeps   []sweep
 	deadWalk deadWalk
 	last     lastFound
@@ -133,6 +135,9 @@ func (s *Store) recover() error {
 	if err := s.loadReplicas(); err != nil {
 		return err
 	}
+	if err := s.loadHints(); err != nil {
+		return err
+	}
 	r, err := s.recoverLog()
 	if err != nil {
 		return err
@@ -149,6 +154,8 @@ func (s *Store) recover() error {
 	if err := s.settleRun(); err != nil {
 		return err
 	}
+	s.countHints()
+	s.settleLogCap()
 	s.settleDurable()
 	if err := s.settleHorizons(); err != nil {
 		return err
