@@ -228,7 +228,7 @@ func (h *history) reapAll() {
 		}
 		h.reaped = true
 		h.oracle.reap(h.oracle.byDot[n.disk.live[0].rows[key].Versions[0].Dot])
-		n.disk.do(change{kind: changeReap, partition: 0, key: key})
+		n.disk.do(change{kind: changeReap, partition: 0, key: key, horizon: n.disk.live[0].rows[key].Vector})
 		n.disk.endTick()
 	}
 }
