@@ -235,6 +235,7 @@ func (m *Refiller) Tick(now int64) {
 		m.repeat = now + m.cfg.Repeat
 		m.change = m.change || len(m.told) > 0
 	}
+	m.note()
 	m.budget = min(m.budget+m.cfg.TickRows, max(m.cfg.TickRows, m.cfg.MaxRows))
 	for _, f := range slices.Clone(m.fills) {
 		if f.source != 0 && f.id != 0 && now >= f.deadline {

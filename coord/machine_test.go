@@ -24,6 +24,7 @@ type cluster struct {
 	done     map[uint64]wire.Result
 	sent     int // items
 	acks     []ack
+	notes    uint64
 }
 
 const a, b, c, d = 0, 1, 2, 3

@@ -130,9 +130,11 @@ func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.R
 	return true
 }
 
-// onWritten takes in the outcome of a write that this owner had forwarded: with it there are two copies.
+// onWritten takes in the outcome of a write that this owner had forwarded: with it there are two copies. A replica that
+// began to be filled meanwhile keeps it all the same: it stays there, as what it held before, and its client need not be
+// left in doubt.
 func (m *Machine) onWritten(p *pending, it *wire.Item) {
-	rep := m.replicaOf(p.op.Partition)
+	rep := m.store.Replica(p.op.Partition)
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if rep == nil || err != nil {
 		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: 1, Wanted: 2})

@@ -46,6 +46,7 @@ type Config struct {
 	backups    bool  // disks are put back to what they were some time ago
 	caps       bool  // logs are trimmed before others have them
 	ranges     int   // rows in one answer of a refill
+	ruins      int   // percent of the faults that take a disk or put it back
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -94,7 +95,7 @@ func configure(r *random) Config {
 
 // shapeRepair: what makes replicas be filled.
 func (c *Config) shapeRepair(r *random) {
-	c.ranges = r.between(1, 3)
+	c.ranges, c.ruins = r.between(1, 3), 15
 	if !c.faults || c.vanish || !r.percent(40) {
 		return
 	}
@@ -103,6 +104,18 @@ func (c *Config) shapeRepair(r *random) {
 	if r.percent(50) {
 		c.reapEvery = int64(r.between(20, 200))
 	}
+	if r.percent(50) {
+		c.focusOnFills(r)
+	}
+}
+
+// focusOnFills: fills that last, of replicas that have much to lose, while frames are lost and quorums are read.
+func (c *Config) focusOnFills(r *random) {
+	c.q, c.keys, c.clients, c.ranges, c.latency = 1, 4, 3, 1, r.between(5, 30)
+	c.strict, c.wild, c.kills, c.losses, c.owned, c.joins = true, true, true, true, false, false
+	c.disks, c.backups, c.caps, c.ruins, c.pause = c.members >= 3, true, true, 40, r.between(150, 500)
+	c.loss, c.late, c.load, c.every = r.between(5, 40), r.between(0, 4), max(c.load, 4000), min(c.every, 800)
+	c.flushes = c.flushes && r.percent(30)
 }
 
 // shapeComparisons: what vanishes rests for seconds before and after, so a world in which rows do takes its time.

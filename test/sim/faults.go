@@ -28,7 +28,7 @@ func (w *World) fault() {
 		w.stats.kills++
 		return
 	}
-	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(15) && w.ruin(n) {
+	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(w.cfg.ruins) && w.ruin(n) {
 		return
 	}
 	switch x := w.rand.below(100); {

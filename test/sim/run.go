@@ -1,6 +1,9 @@
 package sim
 
-import "shoal/wire"
+import (
+	"shoal/ring"
+	"shoal/wire"
+)
 
 // run is the history of a world: joins, load under faults, healing, rest, and a last look through every node.
 func (w *World) run() {
@@ -92,9 +95,13 @@ func (w *World) heal() {
 // rest proves that after the last fault replicas become equal, and whole, by pulls alone (and comparisons, where rows have
 // vanished) and within bounded time (G6).
 func (w *World) rest() {
-	for limit := w.now + 20_000; w.broken == nil; {
+	limit := w.now + 20_000
+	if w.cfg.caps || w.cfg.backups || w.cfg.disks {
+		limit += 10 * w.cfg.every // until a rare pull finds who is behind
+	}
+	for w.broken == nil {
 		w.advance(w.now + 200)
-		whole := true
+		whole := w.noneBehind()
 		for _, n := range w.nodes {
 			whole = whole && n.allWhole() && n.machine.Pending() == 0 && n.refiller.Progress().Filling == 0
 		}
@@ -108,6 +115,25 @@ func (w *World) rest() {
 	if w.broken == nil {
 		w.oracle.settled()
 	}
+}
+
+// noneBehind reports whether every owner's clock covers the horizons of the others.
+func (w *World) noneBehind() bool {
+	m := w.newest()
+	for p := range m.Q {
+		for _, a := range m.OwnersOf(ring.Partition(p)) {
+			for _, b := range m.OwnersOf(ring.Partition(p)) {
+				i, j := w.byID(a), w.byID(b)
+				if i < 0 || j < 0 || w.nodes[i].disk.live[p] == nil || w.nodes[j].disk.live[p] == nil {
+					return false
+				}
+				if !w.nodes[i].disk.live[p].Clock.CoversVector(w.nodes[j].disk.live[p].Horizon) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // lastLook proves that every node answers the same (G5), and that a healed cluster is Redis again: a SET leaves one
