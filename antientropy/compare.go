@@ -197,7 +197,7 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 	settled := it.Clock.Covers(&x.asked)
 	for i := range n {
 		if r := &it.Rows[i]; r.Slot == x.fetch[i].Slot && string(r.Key) == string(x.fetch[i].Key) {
-			m.repair(rep, r, settled)
+			m.repair(now, rep, r, it.Clock, settled)
 		}
 	}
 	x.fetch = x.fetch[n:]
@@ -207,7 +207,7 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 // repair takes in the row that another owner holds: see Replica.Restore for the rule and for what settled is. A damaged
 // row that the other owner knows nothing of becomes an empty one: a third owner's row can be taken in then, and the key
 // can be written again.
-func (m *Comparer) repair(rep *causal.Replica, r *wire.KeyRow, settled bool) {
+func (m *Comparer) repair(now int64, rep *causal.Replica, r *wire.KeyRow, theirs *causal.Clock, settled bool) {
 	p := m.now.partition
 	row, err := m.store.Row(p, r.Slot, r.Key)
 	if err != nil {
@@ -222,12 +222,13 @@ func (m *Comparer) repair(rep *causal.Replica, r *wire.KeyRow, settled bool) {
 		m.now.differed++
 		m.Stats.Differed++
 	}
-	out := rep.Restore(row, r.Row)
+	out := rep.Restore(row, unexpired(rep, row, r.Row, now-skewMargin), theirs)
 	if out.TwoValues {
 		m.Stats.TwoValues++
 	}
 	if out.Doubtful {
 		m.Stats.Doubtful++
+		m.now.left = true
 	}
 	if !out.Changed && (err == nil || out.Doubtful) {
 		return
@@ -242,6 +243,24 @@ func (m *Comparer) repair(rep *causal.Replica, r *wire.KeyRow, settled bool) {
 	if out.Lost > 0 {
 		m.Stats.Lost++
 	}
+}
+
+// unexpired is what another owner holds without the versions that are missing here and expired by then: these were
+// reaped, or might as well be.
+func unexpired(rep *causal.Replica, row, in causal.Container, then int64) causal.Container {
+	gone := func(v *causal.Version) bool {
+		return v.Kind != causal.KindTombstone && !v.Live(then) && rep.Clock.Contains(v.Dot) && row.Find(v.Dot) == nil
+	}
+	var kept []causal.Version
+	for i := range in.Versions {
+		if !gone(&in.Versions[i]) {
+			kept = append(kept, in.Versions[i])
+		}
+	}
+	if len(kept) == len(in.Versions) {
+		return in
+	}
+	return causal.Container{Versions: kept, Vector: in.Vector}
 }
 
 // finish ends an exchange that has looked at everything.

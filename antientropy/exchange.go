@@ -21,7 +21,7 @@ func (m *Puller) onPull(from ring.NodeID, it *wire.Item) {
 		return
 	}
 	clock := rep.Clock.Clone() // before the first row is read
-	answer := wire.Item{Kind: wire.ItemPulled, ID: it.ID, Partition: it.Partition, Life: rep.Life}
+	answer := wire.Item{Kind: wire.ItemPulled, ID: it.ID, Partition: it.Partition, Life: rep.Life, Repair: m.durable(it.Partition)}
 	whole := m.collect(it.Partition, it.Clock, &answer)
 	if whole {
 		answer.Flags, answer.Clock, answer.Horizon = wire.FlagComplete, &clock, rep.Horizon

@@ -10,7 +10,7 @@ import (
 
 // Store keeps the partition replicas of this node; see coord.Store for the rules.
 type Store interface {
-	Replica(p ring.Partition) *causal.Replica
+	Clocks
 	Row(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
 	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
 	// Mark logs dots and marks them in the clock without touching the row.
@@ -64,10 +64,12 @@ const quietMost = 3
 type Puller struct {
 	cfg    Config
 	store  Store
+	lives  *Lives
 	ring   *ring.Map
 	up     map[ring.NodeID]bool
 	pulls  [][]pull // per partition; empty where this node is no owner
 	whole  []bool
+	most   int // pulls under way at once
 	next   int // where Tick goes on
 	asked  int
 	nextID uint64
@@ -81,8 +83,14 @@ type Out = wire.Out
 
 // New makes a puller without a ring map.
 func New(cfg Config, store Store) *Puller {
-	return &Puller{cfg: cfg, store: store, up: map[ring.NodeID]bool{}}
+	return &Puller{cfg: cfg, store: store, most: cfg.MaxAsked, lives: newLives(cfg.Self, store), up: map[ring.NodeID]bool{}}
 }
+
+// Pace lets only share parts in of of the usual number of pulls be under way at once.
+func (m *Puller) Pace(share, of int) { m.most = max(1, m.cfg.MaxAsked*share/of) }
+
+// Lives is what pulls have told of the other owners. Other machines read it, and may add to it what they hear.
+func (m *Puller) Lives() *Lives { return m.lives }
 
 // Whole reports whether this node's replica may answer a read by itself: nothing that was acknowledged before its
 // life began is missing from it.
@@ -126,6 +134,7 @@ func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bo
 		whole[i] = r.Position(p, m.cfg.Self) >= 0 && trusted(p) && !m.filling(p)
 	}
 	m.ring = r
+	m.lives.install(r)
 	m.pulls = make([][]pull, r.Q)
 	m.whole = whole
 	m.asked = 0
@@ -213,6 +222,19 @@ func (m *Puller) Renewed(now int64, p ring.Partition) {
 	}
 }
 
+// Hurry lets the next pull of a partition from a peer come within Every, however quiet it was: something here waits for
+// what the peer will say of its durable clock.
+func (m *Puller) Hurry(now int64, p ring.Partition, peer ring.NodeID) {
+	if int(p) >= len(m.pulls) {
+		return
+	}
+	for i := range m.pulls[p] {
+		if e := &m.pulls[p][i]; e.peer == peer && e.due > now+m.cfg.Every {
+			e.quiet, e.due = 0, now+m.cfg.Every
+		}
+	}
+}
+
 func (m *Puller) each(peer ring.NodeID, f func(*pull)) {
 	for p := range m.pulls {
 		for i := range m.pulls[p] {
@@ -233,18 +255,18 @@ func (m *Puller) close(e *pull) {
 // Tick asks what is due, at most MaxAsked questions at once, each partition in its turn. A question that was not
 // answered in time gives up its place: peers without a map or a replica do not answer.
 func (m *Puller) Tick(now int64) {
-	if m.asked >= m.cfg.MaxAsked {
+	if m.asked >= m.most {
 		m.giveUp(now)
 	}
 	for range m.pulls {
-		if m.asked >= m.cfg.MaxAsked {
+		if m.asked >= m.most {
 			return
 		}
 		if m.next >= len(m.pulls) {
 			m.next = 0
 		}
 		for i := range m.pulls[m.next] {
-			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.cfg.MaxAsked) {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.most) {
 				m.ask(now, e)
 			}
 		}
@@ -274,8 +296,17 @@ func (m *Puller) ask(now int64, e *pull) {
 	e.id, e.life, e.asked, e.due = m.nextID, rep.Life, rep.Clock.Clone(), now+m.cfg.Retry
 	m.Stats.Pulls++
 	m.out = append(m.out, Out{To: e.peer, Item: wire.Item{
-		Kind: wire.ItemPull, ID: e.id, Partition: e.partition, Life: rep.Life, Clock: &e.asked,
+		Kind: wire.ItemPull, ID: e.id, Partition: e.partition, Life: rep.Life, Clock: &e.asked, Repair: m.durable(e.partition),
 	}})
+}
+
+// durable is what both directions of a pull tell of this node's durable clock.
+func (m *Puller) durable(p ring.Partition) *wire.Repair {
+	var c causal.Clock
+	if d := m.store.Durable(p); d != nil {
+		c = d.Clone()
+	}
+	return &wire.Repair{Durable: &c}
 }
 
 // Outs returns what is to be sent, valid until Reset.
@@ -290,6 +321,9 @@ func (m *Puller) Reset() {
 // Step takes in items of a peer; those it has no part in are ignored.
 func (m *Puller) Step(now int64, from ring.NodeID, items []wire.Item) {
 	for i := range items {
+		if it := &items[i]; (it.Kind == wire.ItemPull || it.Kind == wire.ItemPulled) && it.Repair != nil {
+			m.lives.Heard(it.Partition, from, it.Life, it.Repair.Durable)
+		}
 		switch items[i].Kind {
 		case wire.ItemPull:
 			m.onPull(from, &items[i])

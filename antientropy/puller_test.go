@@ -18,9 +18,23 @@ type memory struct {
 	log     []wire.LogEntry
 	damaged map[string]bool
 	broken  bool // the log breaks off
+	synced  *causal.Clock
 }
 
 func (s *memory) Replica(ring.Partition) *causal.Replica { return &s.replica }
+
+func (s *memory) Durable(ring.Partition) *causal.Clock {
+	if s.synced != nil {
+		return s.synced
+	}
+	return &s.replica.Clock
+}
+
+// sync makes the clock durable. Before the first time all of it is, always.
+func (s *memory) sync() {
+	c := s.replica.Clock.Clone()
+	s.synced = &c
+}
 
 func (s *memory) Row(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
 	if s.damaged[string(key)] {

@@ -3,8 +3,11 @@ package causal
 import "testing"
 
 // restore takes in what another owner answered in a comparison.
-func (n *node) restore(in Container) Restored {
-	out := n.Restore(n.View(n.row), in)
+func (n *node) restore(in Container) Restored { return n.restoreBy(in, &n.Clock) }
+
+// restoreBy does so when the other's clock is known to be this.
+func (n *node) restoreBy(in Container, theirs *Clock) Restored {
+	out := n.Restore(n.View(n.row), in, theirs)
 	n.row = out.Row
 	n.Mark(out.Fresh)
 	return out
@@ -95,25 +98,59 @@ func TestStoryFlushedValuesAreNotPutBack(t *testing.T) {
 	expect(t, "b", b.values())
 }
 
-// Below the horizon a row that is not there may have been reaped. Nobody can tell, so nothing is done; also not to
-// what else the row holds.
-func TestStoryBelowTheHorizonNothingIsPutBack(t *testing.T) {
+// Below the horizon a row that is not there may have been reaped. An answer from before the other owner had the
+// tombstone must not bring the value back; nothing is done then, also not to what else the row holds.
+func TestStoryAnAnswerOlderThanAReapedDeletion(t *testing.T) {
 	a, b := newNode(1), newNode(2)
 	old := a.set("v")
 	b.take(old)
-	b.take(a.del())
+	before := a.Clock.Clone() // a answers with "v", slowly
+	a.take(b.del())
 	b.Horizon = b.row.Vector // reaped
 	b.forget()
-	if out := b.restore(old); out.Changed || !out.Doubtful || !out.Row.Empty() {
+	if out := b.restoreBy(old, &before); out.Changed || !out.Doubtful || !out.Row.Empty() {
 		t.Fatalf("restored: %+v", out)
 	}
 	b.put("w", Context{})
-	before := b.row
-	if out := b.restore(old); out.Changed || !out.Doubtful || !Same(out.Row, before) {
+	row := b.row
+	if out := b.restoreBy(old, &before); out.Changed || !out.Doubtful || !Same(out.Row, row) {
 		t.Fatalf("restored: %+v", out)
 	}
-	if out := b.restore(a.set("above")); out.Doubtful || len(out.Fresh) != 1 {
+	if out := b.restoreBy(a.set("above"), &before); out.Doubtful || len(out.Fresh) != 1 {
 		t.Fatalf("a new value is refused: %+v", out)
+	}
+}
+
+// Once the other owner has processed all that was reaped here, what it still holds was lost here: also below the horizon,
+// to which trimming the log takes nearly every dot.
+func TestStoryBelowTheHorizonALostRowIsPutBack(t *testing.T) {
+	a, b := newNode(1), newNode(2)
+	b.take(a.set("v"))
+	b.Horizon = b.row.Vector // the log was trimmed
+	b.forget()
+	short := Upto(9, 1)
+	if out := b.restoreBy(a.row, &short); !out.Doubtful || out.Changed {
+		t.Fatalf("restored: %+v", out)
+	}
+	if out := b.restoreBy(a.row, &a.Clock); out.Lost != 1 || out.Doubtful {
+		t.Fatalf("restored: %+v", out)
+	}
+	if !Same(a.row, b.row) {
+		t.Fatalf("rows differ: %+v, %+v", a.row, b.row)
+	}
+}
+
+// The whole horizon counts, not its entry for the version's actor: the deletion may be of another actor.
+func TestStoryTheWholeHorizonMustBeCovered(t *testing.T) {
+	a, b := newNode(1), newNode(2)
+	old := a.set("v")
+	b.take(old)
+	b.del()
+	b.Horizon = b.row.Vector // reaped, of both actors
+	b.forget()
+	theirs := a.Clock.Clone() // has the value's actor, not the tombstone's
+	if out := b.restoreBy(old, &theirs); !out.Doubtful || out.Changed {
+		t.Fatalf("restored: %+v", out)
 	}
 }
 

@@ -193,6 +193,10 @@ func (m *Machine) onAnswer(now int64, p *pending, from ring.NodeID, it *wire.Ite
 		return
 	}
 	at := position(p.owners, from)
+	if at < 0 && len(p.standins) > 0 {
+		m.onStandin(now, p, from, it)
+		return
+	}
 	if at < 0 || !p.asked.has(at) {
 		return
 	}
@@ -252,6 +256,8 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 			if p.asked.has(at) {
 				p.asked.drop(at)
 			}
+			m.progress(now, p)
+		} else if p.standinLost(peer) {
 			m.progress(now, p)
 		}
 	}
@@ -313,6 +319,9 @@ func (m *Machine) Tick(now int64) {
 		case now >= p.deadline:
 			m.Stats.Timeouts++
 			m.expire(now, p)
+		case now >= p.hedgeAt && p.waitsForHints():
+			p.giveUpHints()
+			m.progress(now, p)
 		case now >= p.hedgeAt && p.hedgeable() && m.patience.spend():
 			p.hedgeAt, p.hedged = now+m.cfg.Hedge, true
 			m.Stats.Hedges++
@@ -342,7 +351,9 @@ func (m *Machine) hedge(p *pending) {
 	case phaseRead:
 		m.askMore(p, 1)
 	case phaseWrite:
-		m.copyTo(p, 1)
+		if m.copyTo(p, 1) == 0 {
+			m.standIn(p, 1)
+		}
 	case phaseForward:
 		m.lagging[p.target] = m.now + lagsFor
 		m.inTurn(p, func(i int) bool {
@@ -370,6 +381,7 @@ func (m *Machine) expire(now int64, p *pending) {
 	switch p.phase {
 	case phaseRead:
 		p.asked = 0
+		p.giveUpHints()
 		m.progress(now, p)
 	case phaseClocks:
 		m.finish(p, status(wire.NoReplicas))
@@ -380,7 +392,7 @@ func (m *Machine) expire(now int64, p *pending) {
 		}
 		m.finish(p, wire.Result{Status: wire.Uncertain, Wanted: uint8(quorum(m.cfg.W, p.owners))})
 	case phaseWrite:
-		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: uint8(p.acked.count()), Wanted: uint8(p.need)})
+		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: uint8(p.met().count()), Wanted: uint8(p.need)})
 	case phaseWriteBack:
 		m.finish(p, m.unshowable())
 	}

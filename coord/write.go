@@ -9,7 +9,7 @@ import (
 // startWrite begins a write at an owner.
 func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 	owners := m.ring.OwnersOf(op.Partition)
-	if m.liveCount(op.Partition, owners) < quorum(m.cfg.W, owners) {
+	if !m.enoughFor(op, owners) {
 		m.deliver(o, status(wire.NoReplicas))
 		return
 	}
@@ -90,7 +90,7 @@ func (m *Machine) writeNow(now int64, p *pending) {
 		m.finish(p, m.unreadable(p.op, err))
 		return
 	}
-	if m.liveCount(p.op.Partition, p.owners) < quorum(m.cfg.W, p.owners) {
+	if !m.enoughFor(p.op, p.owners) {
 		m.finish(p, status(wire.NoReplicas))
 		return
 	}
@@ -172,30 +172,32 @@ func (m *Machine) replicate(p *pending, res wire.Result, row causal.Container) {
 	m.writeProgress(p)
 }
 
-// copyTo sends the row as it is now to up to n more owners, which are asked to acknowledge it.
-func (m *Machine) copyTo(p *pending, n int) {
+// copyTo sends the row as it is now to up to n more owners, which are asked to acknowledge it, and answers how many.
+func (m *Machine) copyTo(p *pending, n int) int {
 	if m.replicaOf(p.op.Partition) == nil {
-		return
+		return 0
 	}
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		return
+		return 0
 	}
+	sent := 0
 	m.inTurn(p, func(i int) bool {
-		if n > 0 && !p.asked.has(i) && !p.acked.has(i) && !p.refused.has(i) {
+		if sent < n && !p.asked.has(i) && !p.acked.has(i) && !p.refused.has(i) {
 			p.asked.add(i)
 			m.sendRow(p.owners[i], p.id, p.op, row)
-			n--
+			sent++
 		}
-		return n > 0
+		return sent < n
 	})
+	return sent
 }
 
 // beginCopies prepares a write's pending state: an owner before this one that is up must be among the W.
 func (m *Machine) beginCopies(p *pending, res wire.Result) {
 	p.phase, p.result = phaseWrite, res
 	p.need = quorum(m.cfg.W, p.owners)
-	p.asked, p.acked, p.must, p.refused = 0, 0, 0, 0
+	p.asked, p.acked, p.must, p.refused, p.standins = 0, 0, 0, 0, p.standins[:0]
 	p.acked.add(p.self)
 	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		p.must.add(position(p.owners, first))
@@ -222,16 +224,19 @@ func (m *Machine) onAck(p *pending, at int, it *wire.Item) {
 	m.writeProgress(p)
 }
 
-// writeProgress ends a write, or a read that writes back, when enough owners hold it or enough never will.
+// writeProgress ends a write, or a read that writes back, when enough places hold it or enough never will. Where no
+// owner is left to ask, nodes that stand in for the missing ones are.
 func (m *Machine) writeProgress(p *pending) {
-	have := p.acked.count()
-	if short := p.need - have - p.asked.count(); short > 0 && p.phase == phaseWrite && p.op.Code.Keyed() {
-		m.copyTo(p, short)
+	have := p.met().count()
+	if short := p.need - have - p.open().count(); short > 0 && p.phase == phaseWrite && p.op.Code.Keyed() {
+		if short -= m.copyTo(p, short); short > 0 {
+			m.standIn(p, short)
+		}
 	}
 	switch {
 	case have >= p.need && p.must&^p.acked == 0:
 		m.finish(p, p.result)
-	case have+p.asked.count() >= p.need:
+	case have+p.open().count() >= p.need:
 	case p.phase == phaseWriteBack:
 		m.finish(p, m.unshowable())
 	default:

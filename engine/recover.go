@@ -172,12 +172,19 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 			}
 			continue
 		}
+		if e.kind == entryHint {
+			if apply {
+				s.hints.set(e.name, e.block, len(e.block), seg.num)
+			}
+			continue
+		}
 		r := s.replicas.of(e.p)
 		if r == nil {
 			return fmt.Errorf("%w: entry of a replica that was not created", ErrUnreadable)
 		}
 		for _, d := range e.dots {
 			s.logDot(e.p, d, seg.num, uint32(off))
+			r.logged.add(d)
 		}
 		if apply {
 			if err := s.replayEntry(r, e); err != nil {
@@ -195,7 +202,7 @@ func (s *Store) replayReplica(e *entry) error {
 	}
 	r := s.replicas.of(e.p)
 	if r == nil {
-		r = &replica{}
+		r = newReplica(causal.Replica{})
 		s.replicas.set(e.p, r)
 	}
 	r.Replica = in.Replica
@@ -207,7 +214,8 @@ func (s *Store) replayEntry(r *replica, e *entry) error {
 	r.changed = true
 	r.Replica.Mark(e.dots)
 	switch e.kind {
-	case entryPut:
+	case entryPut, entryReap:
+		r.Horizon = r.Horizon.Join(e.over)
 		flags := byte(0)
 		if len(e.block) > 0 {
 			if len(e.block) < sealSize {
@@ -229,6 +237,10 @@ func (s *Store) replayEntry(r *replica, e *entry) error {
 			r.Replica.Flush(&c)
 		} else {
 			r.Clock.Union(&c)
+		}
+	case entryTrim, entryJoin:
+		if err := r.take(e); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
 	}
 	return nil

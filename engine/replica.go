@@ -41,6 +41,10 @@ func (x replicas) all() iter.Seq2[ring.Partition, *replica] {
 	}
 }
 
+func newReplica(r causal.Replica) *replica {
+	return &replica{Replica: r, dead: deadRows{walkAt: forever}}
+}
+
 // Partitions returns those that have a replica here, in order.
 func (s *Store) Partitions() []ring.Partition {
 	var ps []ring.Partition
@@ -68,7 +72,7 @@ func (s *Store) Create(ps ...ring.Partition) error {
 	}
 	life := s.newActor(s.knownActor)
 	for _, p := range ps {
-		r := &replica{Replica: causal.Replica{Life: life}}
+		r := newReplica(causal.Replica{Life: life})
 		s.replicas.set(p, r)
 		s.begun(p, r)
 	}
@@ -96,9 +100,18 @@ func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
 	s.noteLogged(r, 0)
 }
 
+// Fill marks a replica as being filled, or as no longer so. Either begins a new life, as Renew does. Durable before
+// return; the tick so far is ended with it. It stays so over Open.
+func (s *Store) Fill(p ring.Partition, on bool) error {
+	if r := s.replicas.of(p); r != nil {
+		r.Filling = on
+	}
+	return s.Renew(p)
+}
+
 // begun logs a replica that was created or renewed.
 func (s *Store) begun(p ring.Partition, r *replica) {
-	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica))
+	s.tick.b = appendBlocked(s.tick.b, entryReplica, p, nil, appendReplica(nil, &r.Replica, nil))
 	s.noteLogged(r, 0)
 }
 
@@ -118,7 +131,7 @@ func decodeReplica(b []byte) (*replica, error) {
 	if len(b) < 8 {
 		return nil, errors.New("too short")
 	}
-	r := &replica{Replica: causal.Replica{Life: causal.Actor(binary.BigEndian.Uint64(b))}}
+	r := newReplica(causal.Replica{Life: causal.Actor(binary.BigEndian.Uint64(b))})
 	for i, c := range []*causal.Clock{&r.Clock, &r.Flushed} {
 		var block []byte
 		var err error
@@ -133,7 +146,14 @@ func decodeReplica(b []byte) (*replica, error) {
 		}
 	}
 	var err error
-	if r.Horizon, b, err = causal.DecodeVector(b); err == nil && len(b) > 0 {
+	if r.Horizon, b, err = causal.DecodeVector(b); err != nil || len(b) == 0 {
+		return r, err
+	}
+	flags := b[0]
+	r.Filling, r.loggedKnown = flags&snapshotFilling != 0, flags&snapshotLogged != 0
+	if b = b[1:]; r.loggedKnown {
+		r.logged, err = decodeDotSet(b)
+	} else if len(b) > 0 {
 		err = errors.New("bytes too many")
 	}
 	return r, err

@@ -51,11 +51,14 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
-	sweeps  []sweep
-	last    lastFound
-	scratch scratch
-	sink    uint32
-	stats   counters
+	cap      logCap
+	hints    hints
+	sweeps   []sweep
+	deadWalk deadWalk
+	last     lastFound
+	scratch  scratch
+	sink     uint32
+	stats    counters
 }
 
 // replica is what the store keeps of one partition.
@@ -63,8 +66,15 @@ type replica struct {
 	causal.Replica
 	counts  counts
 	rows    table
-	dots    dotIndex // of live segments
-	changed bool     // since the last snapshot in Pebble
+	dots    dotIndex      // of live segments
+	logged  dotSet        // dots that the log has entries of, here and in Pebble: those above the horizon
+	erase   causal.Vector // dots up to it may have entries in Pebble that are to go with the next round
+	changed bool          // since the last snapshot in Pebble
+	touched uint64        // record of the log that the last change goes to
+	durable durableClock
+	dead    deadRows
+
+	loggedKnown bool // the snapshot that Open read had logged
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
@@ -125,6 +135,9 @@ func (s *Store) recover() error {
 	if err := s.loadReplicas(); err != nil {
 		return err
 	}
+	if err := s.loadHints(); err != nil {
+		return err
+	}
 	r, err := s.recoverLog()
 	if err != nil {
 		return err
@@ -139,6 +152,12 @@ func (s *Store) recover() error {
 		return err
 	}
 	if err := s.settleRun(); err != nil {
+		return err
+	}
+	s.countHints()
+	s.settleLogCap()
+	s.settleDurable()
+	if err := s.settleHorizons(); err != nil {
 		return err
 	}
 	if s.afterStop && s.takeCounts() {

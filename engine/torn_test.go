@@ -28,6 +28,7 @@ func logged(t *testing.T) (fs *vfs.MemFS, m *model, ends []int64, synced int) {
 			must(t, s.Sync())
 			synced = i + 1
 		}
+		synced = max(synced, m.durable)
 	}
 	clone := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng})
 	must(t, s.Close())

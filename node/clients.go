@@ -159,6 +159,7 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "repair_doubtful", Value: i(int64(st.Compare.Doubtful))},
 			{Name: "repair_due", Value: i(int64(st.CompareDue))},
 			{Name: "repair_compare_age_ms", Value: i(st.CompareAgeMs)},
+			{Name: "repair_pace_percent", Value: i(int64(st.PacePercent))},
 		}
 	case "keyspace":
 		if st.OwnKeys == 0 {

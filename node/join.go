@@ -15,8 +15,9 @@ import (
 // joinRequest is what a node without a map asks a member, joinReply the answer: a map that lists it, a reason to try
 // again, or a reason why it is refused for good.
 type joinRequest struct {
-	Member ring.Member
-	N      int // 0: whatever the cluster has
+	Member    ring.Member
+	N         int  // 0: whatever the cluster has
+	Returning bool // it was a member when it last heard: it only asks whether it still is
 }
 
 type joinReply struct {
@@ -44,7 +45,7 @@ func (n *Node) join() {
 		m, why, err := n.askToJoin(seed, request)
 		switch {
 		case err != nil:
-			n.fail(err)
+			n.fail(fmt.Errorf("cannot join: %w", err))
 			return
 		case m != nil:
 			if err = n.store.SetMeta(metaMap, m.Append(nil)); err == nil {
@@ -79,7 +80,7 @@ func (n *Node) askToJoin(seed string, request []byte) (*ring.Map, string, error)
 	}
 	switch {
 	case reply.Refused != "":
-		return nil, "", errors.New("cannot join: " + reply.Refused)
+		return nil, "", errors.New(reply.Refused)
 	case reply.Map == nil:
 		return nil, reply.Retry, nil
 	}
@@ -116,18 +117,18 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 	if _, ok := m.Member(req.Member.ID); ok {
 		return joinReply{Map: m.Append(nil)}
 	}
-	if refused := unfit(m, req); refused != "" {
-		return joinReply{Refused: refused}
+	if req.Returning {
+		return joinReply{Refused: expelled(m, req.Member)}
+	}
+	if req.N != 0 && req.N != m.N {
+		return joinReply{Refused: fmt.Sprintf("the cluster was founded with N=%d, which cannot be changed; this node asks for N=%d", m.N, req.N)}
 	}
 	deadline := time.Now().Add(joinTimeout)
-	keys, err := n.clusterKeys(m, deadline)
-	if err != nil {
-		return joinReply{Retry: err.Error()}
+	next, retry, refused := n.successor(m, req, deadline)
+	if next == nil {
+		return joinReply{Retry: retry, Refused: refused}
 	}
-	if keys > 0 {
-		return joinReply{Refused: fmt.Sprintf("the cluster holds %d keys, and joining a cluster that holds data is not supported yet: join while it is empty", keys)}
-	}
-	if err := n.propose(m, req.Member); err != nil {
+	if err := n.propose(m, next); err != nil {
 		return joinReply{Retry: err.Error()}
 	}
 	for time.Now().Before(deadline) {
@@ -147,33 +148,20 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 	return joinReply{Retry: "a majority of the members has not agreed to the next ring map yet"}
 }
 
-// unfit says why the request can never be granted, "" when it can.
-func unfit(m *ring.Map, req joinRequest) string {
-	for _, x := range m.Members {
-		if x.Name == req.Member.Name {
-			return fmt.Sprintf("the name %q belongs to a member with another identity (its folder): start that node with its own folder, or choose another name; replacing a lost node is not supported yet", x.Name)
-		}
-	}
-	if req.N != 0 && req.N != m.N {
-		return fmt.Sprintf("the cluster was founded with N=%d, which cannot be changed; this node asks for N=%d", m.N, req.N)
-	}
-	return ""
-}
-
 func (n *Node) currentMap() *ring.Map {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.mu.ring
 }
 
-// propose starts the agreement on the map with one more member.
-func (n *Node) propose(m *ring.Map, member ring.Member) (err error) {
+// propose starts the agreement on the map that follows m.
+func (n *Node) propose(m *ring.Map, successor func(*ring.Map) (*ring.Map, error)) (err error) {
 	n.tick(func(now int64) {
 		if n.mu.ring.Epoch != m.Epoch {
 			err = errors.New("the ring map has just changed")
 			return
 		}
-		next, e := m.WithMember(member)
+		next, e := successor(m)
 		if e != nil {
 			err = e
 			return

@@ -58,6 +58,7 @@ func newMetrics(n *Node) *metrics {
 	count("repair_read_total", "Rows repaired by a read.", func(s *Status) float64 { return float64(s.Coord.ReadRepairs) })
 	count("repair_log_total", "Rows changed by a pull.", func(s *Status) float64 { return float64(s.Pull.KeysTaken) })
 	count("repair_bytes_total", "Bytes of rows taken from other owners by comparisons.", func(s *Status) float64 { return float64(s.Compare.Bytes) })
+	gauge("repair_pace_ratio", "Share of its full pace that repair has: it makes room when clients wait.", func(s *Status) float64 { return float64(s.PacePercent) / 100 })
 
 	m.registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

@@ -49,6 +49,7 @@ type Node struct {
 		ticking bool // somebody will end the tick
 		company company
 		idle    bool // the timers are slow
+		pace    pace // of repair
 
 		lazy      []lazyCopies
 		lazyTimer *time.Timer
@@ -126,6 +127,7 @@ func (n *Node) start() error {
 	}
 	n.spawn(n.timers)
 	n.spawn(n.syncs)
+	n.spawn(n.askIfMember)
 	return nil
 }
 
@@ -199,7 +201,7 @@ func (n *Node) fail(err error) {
 func (n *Node) timers() {
 	t := time.NewTimer(tickEvery)
 	defer t.Stop()
-	busy := n.now()
+	busy, due := n.now(), time.Now().Add(tickEvery)
 	for {
 		select {
 		case <-n.ctx.Done():
@@ -209,6 +211,7 @@ func (n *Node) timers() {
 		}
 		next := tickEvery
 		n.tick(func(now int64) {
+			n.setPace(time.Since(due))
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
@@ -227,6 +230,17 @@ func (n *Node) timers() {
 		})
 		n.redial()
 		t.Reset(next)
+		due = time.Now().Add(next)
+	}
+}
+
+// setPace gives the machines of repair their share of a tick that came so late. The lock is held.
+func (n *Node) setPace(late time.Duration) {
+	share := n.mu.pace.adjust(late, n.mu.coord.P99())
+	for _, part := range n.mu.parts {
+		if x, ok := part.(paced); ok {
+			x.Pace(share, fullPace)
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ type Status struct {
 	CompareAgeMs int64 // since the comparison longest ago, of all partitions with all other owners; -1: not all took place
 	CompareDue   int   // comparisons due or under way
 
+	PacePercent int // share of its full pace that repair has at the moment: clients come first
+
 	Peers []PeerStatus `json:",omitempty"`
 }
 
@@ -58,8 +60,8 @@ func (n *Node) Status() Status {
 		Incarnation: uint64(n.store.Incarnation()),
 		R:           n.opts.R, W: n.opts.W,
 		ClockOff: n.mu.skew.off,
-		Pending:  n.mu.coord.Pending(),
-		Coord:    n.mu.coord.Stats, Pull: n.mu.puller.Stats, Compare: n.mu.comparer.Stats,
+		Pending:  n.mu.coord.Pending(), PacePercent: 100 * n.mu.pace.share / fullPace,
+		Coord: n.mu.coord.Stats, Pull: n.mu.puller.Stats, Compare: n.mu.comparer.Stats,
 		CompareAgeMs: n.mu.comparer.Age(n.now()), CompareDue: n.mu.comparer.Due(n.now()),
 	}
 	es := n.store.Stats()

@@ -68,7 +68,7 @@ func oneOfEach() []Item {
 			Entries: []LogEntry{{Dot: causal.Dot{Actor: 7, Seq: 4}, Dropped: clock}},
 			Rows:    []KeyRow{{Slot: 2, Key: []byte("k"), Row: row}}},
 		{Kind: ItemFilled, ID: 27, Digest: 3, Partition: 1, Flags: FlagRefused, Repair: &Repair{}},
-		{Kind: ItemActor, ID: 28, Partition: 1, Life: 7},
+		{Kind: ItemActor, ID: 28, Digest: 3, Partition: 1, Life: 7, Repair: &Repair{Boots: []Boot{{Node: 5, Incarnation: 6}, {Node: 7, Incarnation: 8}}}},
 		{Kind: ItemActorKnown, ID: 29, Partition: 1, Life: 7, Clock: clock, Digest: 4},
 		{Kind: ItemActorKnown, ID: 30, Partition: 1, Life: 7, Flags: FlagRefused},
 		{Kind: ItemClose, Partition: 1, Life: 7, Clock: clock, Digest: 4},

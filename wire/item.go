@@ -37,8 +37,8 @@ const (
 	ItemAdvert          // its answer: ID, Partition, Life, Repair.Durable, FlagRefused
 	ItemFill            // the rows of the next range: ID, Digest: number of the range from 0; Partition; but for range 0 Slot, Key: after this row
 	ItemFilled          // its answer: ID, Digest, Partition, Life, Clock before the rows were read, Repair.Flushed, Horizon, Entries (of range 0: flushes), Rows; FlagComplete: none follow; FlagWhole, FlagRefused
-	ItemActor           // what do you know of an actor whose life is over, which is fenced from now on: ID, Partition, Life (of the actor)
-	ItemActorKnown      // its answer: ID, Partition, Life (of the actor), Clock: its dots; Digest: its highest seq known; FlagShared: a hint is held; FlagRefused: it is not over, or this replica is being filled
+	ItemActor           // what do you know of an actor whose life is over, which is fenced from now on: ID, Digest: the map's epoch; Partition, Life (of the actor), Repair.Boots
+	ItemActorKnown      // its answer: ID, Partition, Life (of the actor), Clock: its dots; Digest: its highest seq known; FlagShared: a hint is held; FlagRefused: it is not over, or this replica is being filled, or Boots are not those connected here
 	ItemClose           // an actor's dots that are not in Clock exist nowhere: Partition, Life (of the actor), Digest: its highest seq; Clock
 	ItemFilling         // the sender's replicas that are being filled: ID: counts up in a connection; Blob: a bit per partition, the lowest bit of the first byte first
 	itemKinds
@@ -107,6 +107,13 @@ type Compare struct {
 type Repair struct {
 	Durable *causal.Clock // the sender's clock as of its last fsync
 	Flushed *causal.Clock // what flushes have dropped at the sender
+	Boots   []Boot        // the members' incarnations, as the sender is connected with them
+}
+
+// Boot is an incarnation of a node.
+type Boot struct {
+	Node        ring.NodeID
+	Incarnation causal.Actor
 }
 
 // Out is an item for a peer.
@@ -136,7 +143,7 @@ type Item struct {
 	Rows      []KeyRow
 	Blob      []byte
 	Compare   *Compare // ItemSums, ItemKeys, ItemHashed, ItemFetch: never nil
-	Repair    *Repair  // ItemPull, ItemPulled, ItemAdvert, ItemFilled: never nil when decoded
+	Repair    *Repair  // ItemPull, ItemPulled, ItemAdvert, ItemFilled, ItemActor: never nil when decoded
 }
 
 // Has reports whether the flag is set.

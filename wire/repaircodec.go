@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"shoal/causal"
+	"shoal/ring"
 )
 
 // The byte form of the items of repair: partition, then the fields of the kind.
@@ -29,7 +30,13 @@ func (it *Item) appendRepair(b []byte) []byte {
 		b = it.appendEntries(b)
 		b = it.appendRows(b)
 	case ItemActor:
+		b = binary.AppendUvarint(b, it.Digest)
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
+		b = binary.AppendUvarint(b, uint64(len(it.Repair.Boots)))
+		for _, x := range it.Repair.Boots {
+			b = binary.BigEndian.AppendUint64(b, uint64(x.Node))
+			b = binary.BigEndian.AppendUint64(b, uint64(x.Incarnation))
+		}
 	case ItemActorKnown, ItemClose:
 		b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
 		if it.Has(FlagRefused) {
@@ -62,7 +69,10 @@ func (r *reader) repair(it *Item) {
 		r.entries(it)
 		r.rows(it)
 	case ItemActor:
-		it.Life = causal.Actor(r.uint64())
+		it.Digest, it.Life, it.Repair = r.uvarint(), causal.Actor(r.uint64()), &Repair{}
+		for range r.count(16) {
+			it.Repair.Boots = append(it.Repair.Boots, Boot{ring.NodeID(r.uint64()), causal.Actor(r.uint64())})
+		}
 	case ItemActorKnown, ItemClose:
 		it.Life = causal.Actor(r.uint64())
 		if it.Has(FlagRefused) {

@@ -29,7 +29,7 @@ func (o *oracle) checkRow(d *disk, r *replica, key string, before, after causal.
 	for i := range before.Versions {
 		dot := before.Versions[i].Dot
 		f := o.byDot[dot]
-		if f == nil || after.Find(dot) != nil || f.reaped || o.w.reaped && f.gone() {
+		if f == nil || after.Find(dot) != nil || f.reaped {
 			continue
 		}
 		if !o.seenByOneOf(f, after) && !o.flushed(f) {
@@ -74,7 +74,7 @@ func (o *oracle) flushed(f *fact) bool {
 func (o *oracle) checkDiscarded(d *disk, f *fact, before, after causal.Container) {
 	for i := range before.Versions {
 		x := o.byDot[before.Versions[i].Dot]
-		if x != nil && after.Find(x.dot) == nil && !f.seen.has(x.n) && !(o.w.reaped && x.gone()) {
+		if x != nil && after.Find(x.dot) == nil && !f.seen.has(x.n) && !x.reaped {
 			o.w.fail("unseen sibling removed: op %d on node %d removed %s (%s), which its context had not seen",
 				f.op.id, d.node, o.name(x.dot), x.value)
 		}
@@ -88,6 +88,7 @@ func (o *oracle) ended(op *operation) {
 		for _, f := range op.facts {
 			if op.status == wire.OK {
 				f.acked, f.ackedAt = true, o.w.now
+				o.checkPlaces(f)
 			}
 		}
 	} else if len(op.facts) > 0 {
@@ -187,6 +188,9 @@ func (o *oracle) read(op *operation) {
 
 // reflects reports whether a state contains the fact: it, or something that had seen it, stands in its row.
 func (o *oracle) reflects(s state, f *fact) bool {
+	if hint := s.hints()[f.key]; o.holds(hint, f) {
+		return true
+	}
 	p := f.op.partition
 	r := s[p]
 	if r == nil {
@@ -200,7 +204,11 @@ func (o *oracle) reflects(s state, f *fact) bool {
 	if f.flush {
 		return false
 	}
-	row := r.rows[f.key]
+	return o.holds(r.rows[f.key], f)
+}
+
+// holds reports whether the fact, or something that had seen it, is in a row.
+func (o *oracle) holds(row causal.Container, f *fact) bool {
 	for i := range row.Versions {
 		if x := o.byDot[row.Versions[i].Dot]; x == f || x != nil && x.seen.has(f.n) {
 			return true
@@ -253,7 +261,7 @@ func (o *oracle) decided(epoch uint64, raw string, node int) {
 	o.maps[epoch] = raw
 }
 
-// equal reports whether all owners hold the same versions of every key (tombstones too, where none was reaped): G6.
+// equal reports whether all owners hold the same versions of every key (tombstones leave at different moments): G6.
 func (o *oracle) equal() bool {
 	for _, key := range o.w.keys {
 		var first []causal.Dot
@@ -279,7 +287,7 @@ func (o *oracle) live(n *node, key string) (out []causal.Dot) {
 	}
 	row := r.View(r.rows[key])
 	for i := range row.Versions {
-		if v := &row.Versions[i]; v.Kind != causal.KindTombstone || !o.w.reaped {
+		if v := &row.Versions[i]; v.Kind != causal.KindTombstone && v.Live(o.w.now+epochMs-2*skewBound) {
 			out = append(out, v.Dot)
 		}
 	}

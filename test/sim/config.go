@@ -2,45 +2,51 @@ package sim
 
 // Config is the shape of one world. Times are in ms.
 type Config struct {
-	n, r, w  int
-	q        int // partitions
-	members  int
-	keys     int
-	clients  int
-	strict   bool
-	always   bool // sync at the end of each tick
-	wild     bool // frames of a session are lost, doubled and reordered
-	faults   bool
-	joins    bool // all but one node join at the start, racing
-	kills    bool
-	losses   bool // crashes that lose the unsynced tail
-	cuts     bool
-	reaps    bool
-	flushes  bool
-	expiry   bool
-	contexts bool // VGET, VSET, VDEL
-	owned    bool // each key has one client, which waits for each answer
-	careful  bool // the adversary never exceeds W-1 losses, though other copies may be left
-	skew     int  // clocks are off by up to this
-	latency  int  // mean delay of a frame
-	loss     int  // percent, in a wild session
-	double   int  // percent, in a wild session
-	late     int  // percent of frames that come seconds late, in a wild session
-	pause    int  // most between two faults
-	storm    int  // most between two faults while nodes join
-	entries  int  // log entries in one answer to a pull
-	every    int64
-	hedge    int64
-	syncs    int64
-	load     int64 // how long clients run
-	timeout  int64
-	compares int64 // replicas are compared this often, 0: never
-	vanish   bool  // rows vanish or are damaged behind a replica's back
-	disks    bool  // disks are lost: the node comes back as another one that replaces it
-	backups  bool  // disks are put back to what they were some time ago
-	caps     bool  // logs are trimmed before others have them
-	ranges   int   // rows in one answer of a refill
-	ruins    int   // percent of the faults that take a disk or put it back
+	n, r, w    int
+	q          int // partitions
+	members    int
+	keys       int
+	clients    int
+	strict     bool
+	always     bool // sync at the end of each tick
+	wild       bool // frames of a session are lost, doubled and reordered
+	faults     bool
+	joins      bool // all but one node join at the start, racing
+	kills      bool
+	losses     bool // crashes that lose the unsynced tail
+	cuts       bool
+	closeAfter int64 // an actor that blocks something is closed after so long
+	reapEvery  int64 // deleted rows are looked for this often
+	flushes    bool
+	expiry     bool
+	contexts   bool // VGET, VSET, VDEL
+	owned      bool // each key has one client, which waits for each answer
+	careful    bool // the adversary never exceeds W-1 losses, though other copies may be left
+	skew       int  // clocks are off by up to this
+	latency    int  // mean delay of a frame
+	loss       int  // percent, in a wild session
+	lostWrites int  // percent of copies of writes, in a wild session
+	lostWhole  bool // a power cut takes the whole tail
+	double     int  // percent, in a wild session
+	late       int  // percent of frames that come seconds late, in a wild session
+	pause      int  // most between two faults
+	storm      int  // most between two faults while nodes join
+	entries    int  // log entries in one answer to a pull
+	every      int64
+	hedge      int64
+	syncs      int64
+	load       int64 // how long clients run
+	timeout    int64
+	compares   int64 // replicas are compared this often, 0: never
+	vanish     bool  // rows vanish or are damaged behind a replica's back
+	hints      bool  // the adversary sees to it that there are some
+	hintMax    int64 // bytes of hints that a node keeps
+	hintLate   int64 // hints are gone through this often
+	disks      bool  // disks are lost: the node comes back as another one that replaces it
+	backups    bool  // disks are put back to what they were some time ago
+	caps       bool  // logs are trimmed before others have them
+	ranges     int   // rows in one answer of a refill
+	ruins      int   // percent of the faults that take a disk or put it back
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -51,7 +57,7 @@ func configure(r *random) Config {
 	c := Config{
 		n: 3, r: 2, w: 2, q: 1 << r.below(3), members: 3, keys: r.between(1, 4), clients: r.between(1, 4),
 		strict: r.percent(60), always: r.percent(15), wild: r.percent(50), faults: r.percent(85),
-		reaps: r.percent(25), flushes: r.percent(30), expiry: r.percent(25), contexts: r.percent(60),
+		reapEvery: int64(r.between(300, 1500)), closeAfter: int64(r.between(20, 2000)), flushes: r.percent(30), expiry: r.percent(25), contexts: r.percent(60),
 		owned: r.percent(40), latency: r.between(1, 15), entries: 1000,
 		every: int64(r.between(200, 3000)), hedge: int64(r.between(5, 60)), syncs: int64(r.between(200, 2000)),
 		load: int64(r.between(1000, 5000)), timeout: 1000, joins: r.percent(20),
@@ -77,8 +83,12 @@ func configure(r *random) Config {
 	if r.percent(40) {
 		c.entries = r.between(1, 3)
 	}
+	if r.percent(40) { // often enough that messages are late for it
+		c.reapEvery, c.syncs, c.every = int64(r.between(20, 200)), int64(r.between(100, 400)), int64(r.between(100, 500))
+	}
 	c.shapeFaults(r)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
+	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
 	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
 	return c
 }
@@ -92,7 +102,7 @@ func (c *Config) shapeRepair(r *random) {
 	c.disks, c.backups, c.caps = r.percent(60) && c.members >= 3, r.percent(60), r.percent(60)
 	c.load, c.keys = max(c.load, 3000), max(c.keys, 2)
 	if r.percent(50) {
-		c.reaps = true
+		c.reapEvery = int64(r.between(20, 200))
 	}
 	if r.percent(50) {
 		c.focusOnFills(r)
@@ -114,9 +124,30 @@ func (c *Config) shapeComparisons(r *random) {
 		return
 	}
 	c.compares = int64(r.between(50, 1500))
-	if c.vanish = !c.reaps && r.percent(60); c.vanish {
+	if c.vanish = r.percent(60); c.vanish {
 		c.careful = true
 		c.compares, c.keys, c.load = min(c.compares, 600), max(c.keys, 2), max(c.load, 4000)
+	}
+}
+
+// shapeHints: in some worlds there are more nodes than owners, and a write that W owners cannot take goes to them.
+func (c *Config) shapeHints(r *random) {
+	c.hintMax, c.hintLate = 1<<20, int64(r.between(100, 1500))
+	if r.percent(25) {
+		c.hintMax = int64(r.between(0, 500))
+	}
+	if !c.faults || c.w == 1 || r.percent(80) {
+		return
+	}
+	c.hints, c.strict, c.vanish = true, false, false
+	c.members = max(c.members, c.n+r.between(1, 3))
+	c.kills, c.cuts = true, c.cuts || r.percent(50)
+	switch r.below(3) {
+	case 0: // long absences of owners, tails lost, late frames and reaping
+		c.losses, c.pause, c.keys = true, min(c.pause, 400), min(c.keys, 2)
+		c.reapEvery, c.flushes = int64(r.between(20, 200)), false
+	case 1:
+		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
 	}
 }
 
@@ -139,13 +170,27 @@ func (c *Config) shapeFaults(r *random) {
 	if c.joins && r.percent(50) {
 		c.members, c.storm, c.kills, c.cuts = max(c.members, 5), r.between(50, 400), true, true
 	}
-	switch r.below(8) {
+	switch r.below(9) {
 	case 0:
 		c.focusOnLoss(r)
 	case 1:
 		c.focusOnReads(r)
 	case 2:
 		c.focusOnFlushes(r)
+	case 3:
+		c.focusOnClosing(r)
+	}
+}
+
+// focusOnClosing: half of the copies of writes are lost, tails always, and what died with a life is looked for at once.
+func (c *Config) focusOnClosing(r *random) {
+	c.wild, c.losses, c.kills, c.always, c.joins = true, true, r.percent(50), false, false
+	c.lostWrites, c.lostWhole = 50, true
+	c.loss, c.late = r.between(0, 5), r.between(0, 6)
+	c.closeAfter, c.pause, c.syncs = int64(r.between(10, 200)), r.between(100, 600), int64(r.between(100, 3000))
+	c.every, c.reapEvery, c.load = int64(r.between(50, 600)), int64(r.between(20, 200)), int64(r.between(2000, 5000))
+	if c.careful = c.n > 3 || c.w != 2; c.members < 3 {
+		c.members = 3
 	}
 }
 
@@ -167,7 +212,7 @@ func (c *Config) focusOnFlushes(r *random) {
 func (c *Config) focusOnLoss(r *random) {
 	c.strict, c.always, c.losses, c.kills, c.cuts = true, false, true, true, r.percent(50)
 	c.syncs, c.pause = int64(r.between(1000, 5000)), r.between(100, 600)
-	c.joins, c.reaps, c.load = false, false, 4000
+	c.joins, c.load = false, 4000
 	switch r.below(3) {
 	case 0:
 		c.n, c.r, c.w, c.members = 3, 1, 3, 3

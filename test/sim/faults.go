@@ -3,7 +3,6 @@ package sim
 import (
 	"errors"
 
-	"shoal/causal"
 	"shoal/ring"
 )
 
@@ -18,6 +17,12 @@ func (w *World) fault() {
 	}
 	w.push(event{at: w.now + int64(w.rand.between(pause/20, pause)), kind: evFault})
 	n := w.nodes[w.rand.below(len(w.nodes))]
+	if w.cfg.hints && w.loadEnds > 0 {
+		if n = w.prey(n); w.rand.percent(25) {
+			w.strand()
+			return
+		}
+	}
 	if n.up && n.disk.suspect && w.cfg.kills && w.rand.percent(30) {
 		w.stop(n, nil) // a second time before it has pulled
 		w.stats.kills++
@@ -42,7 +47,7 @@ func (w *World) fault() {
 // cutPower stops a machine: some of the unsynced tail is lost, as much as the adversary's word allows.
 func (w *World) cutPower(n *node) {
 	keep := 0
-	if len(n.disk.tail) > 0 && w.rand.percent(40) {
+	if len(n.disk.tail) > 0 && !w.cfg.lostWhole && w.rand.percent(40) {
 		first := n.disk.tail[0].tick
 		keep = w.rand.between(first, n.disk.tick)
 	}
@@ -199,47 +204,4 @@ func (w *World) join(n *node) {
 	}
 	at.perform(e)
 	at.take(input{kind: evWork})
-}
-
-// reap removes rows of nothing but tombstones at some owner when every owner has processed all of them durably: what
-// a later version of the cores will do, so that the late-message rule is needed now.
-func (w *World) reap() {
-	w.push(event{at: w.now + int64(w.rand.between(50, 400)), kind: evReap})
-	for _, key := range w.keys {
-		p := w.partition(key)
-		for _, n := range w.ownersOf(key) {
-			if n.up && w.rand.percent(60) && w.mayReap(n, p, key) {
-				w.stats.reap++
-				w.reaped = true
-				row := n.disk.live[p].rows[key]
-				for i := range row.Versions {
-					w.oracle.reap(w.oracle.byDot[row.Versions[i].Dot])
-				}
-				w.trace("REAP key %s on node %d: %s", key, n.index, w.oracle.names(row))
-				n.disk.do(change{kind: changeReap, partition: p, key: key, horizon: row.Vector})
-				n.disk.endTick()
-			}
-		}
-	}
-}
-
-func (w *World) mayReap(n *node, p ring.Partition, key string) bool {
-	r := n.disk.live[p]
-	if r == nil || len(r.rows[key].Versions) == 0 {
-		return false
-	}
-	row := r.rows[key]
-	for i := range row.Versions {
-		if row.Versions[i].Kind != causal.KindTombstone {
-			return false
-		}
-	}
-	owners := w.ownersOf(key)
-	for _, o := range owners {
-		s := o.disk.synced[p]
-		if s == nil || s.Filling || !s.Clock.CoversVector(row.Vector) {
-			return false
-		}
-	}
-	return len(owners) == w.owners()
 }

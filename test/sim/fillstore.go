@@ -8,28 +8,7 @@ import (
 	"shoal/wire"
 )
 
-// What repair needs of a store beside coord.Store and antientropy.Store.
-
-// Durable is the replica's clock as of the last fsync, nil without a replica.
-func (d *disk) Durable(p ring.Partition) *causal.Clock {
-	if r := d.synced[p]; r != nil {
-		return &r.Clock
-	}
-	return nil
-}
-
-// Trim raises the horizon over to and forgets the log entries at or below it.
-func (d *disk) Trim(p ring.Partition, to causal.Vector) {
-	d.do(change{kind: changeTrim, partition: p, horizon: slices.Clone(to)})
-}
-
-// Logged is how many log entries the partition has.
-func (d *disk) Logged(p ring.Partition) int {
-	if r := d.live[p]; r != nil {
-		return len(r.log)
-	}
-	return 0
-}
+// What a refill needs of a store: antientropy.FillStore.
 
 // Range shows rows in order; see antientropy.FillStore.
 func (d *disk) Range(p ring.Partition, first bool, after wire.Ref, limit, maxBytes int, fn func(ring.Slot, []byte, causal.Container, error)) (bool, error) {

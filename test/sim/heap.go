@@ -1,5 +1,7 @@
 package sim
 
+import "shoal/causal"
+
 // event is something that happens at a time. Which fields count depends on kind.
 type event struct {
 	at      int64 // virtual ms
@@ -10,7 +12,8 @@ type event struct {
 	peer    int
 	session int
 	frame   []byte
-	doubled bool // a second delivery of the same frame
+	actor   causal.Actor // of a frame: the incarnation that sent it
+	doubled bool         // a second delivery of the same frame
 }
 
 type eventKind uint8
@@ -28,7 +31,6 @@ const (
 	evFault  // the adversary acts
 	evHeal   // a link works again
 	evJoin   // a node without a map asks a member
-	evReap
 	evVanish
 	evTrim   // a log is trimmed
 	evBackup // a disk is copied

@@ -18,7 +18,7 @@ type history struct {
 func newHistory(t *testing.T, change func(*Config)) *history {
 	cfg := Config{
 		n: 3, r: 2, w: 2, q: 1, members: 3, keys: 1, strict: true, faults: true, contexts: true, latency: 1, entries: 1000,
-		every: 1 << 40, hedge: 1 << 40, syncs: 1 << 30, timeout: 1000, pause: 1, storm: calm,
+		every: 1 << 40, reapEvery: 1 << 40, closeAfter: 1 << 40, hedge: 1 << 40, syncs: 1 << 30, timeout: 1000, pause: 1, storm: calm,
 	}
 	if change != nil {
 		change(&cfg)
@@ -195,21 +195,21 @@ func TestForwardingWithClocksASecondApart(t *testing.T) {
 
 // The answer to a read is a late message too: a value that was deleted and reaped meanwhile is neither shown nor taken.
 func TestAReadAnswerMayComeAfterReaping(t *testing.T) {
-	h := newHistory(t, nil)
+	h := newHistory(t, func(c *Config) { c.wild = true }) // later frames overtake the answer
 	a, b, c := h.owner(0), h.owner(1), h.owner(2)
 	h.lost(c, wire.ItemWrite)
 	h.do(a, wire.OpSet)
 	h.advance(h.now + 50)
-	h.slow(a, c, 800) // the answer, and whatever a sends after it
+	h.slow(a, c, 900)
 	read := h.begin(c, wire.OpGet)
-	h.advance(h.now + 10) // a has answered
+	h.advance(h.now + 25) // a has answered: a frame takes at most 10 ms here
+	h.slow(a, c, 0)
 	h.do(b, wire.OpDel)
-	h.part(b, c, 5)
-	h.advance(h.now + 400) // c has pulled the tombstone from b
-	for _, n := range h.nodes {
-		n.disk.sync()
-	}
 	h.reapAll()
+	h.reapAll() // c has pulled the tombstone by now, and its disk has it
+	if h.rows() != 0 || read.done {
+		t.Fatalf("%d rows, read: %v", h.rows(), read.done)
+	}
 	h.advance(h.now + 900)
 	if !read.done {
 		t.Fatal("no answer")
@@ -220,17 +220,44 @@ func TestAReadAnswerMayComeAfterReaping(t *testing.T) {
 	}
 }
 
-func (h *history) reapAll() {
-	key := h.keys[0]
-	for _, n := range h.ownersOf(key) {
-		if !h.mayReap(n, 0, key) {
-			h.t.Fatalf("node %d may not reap yet", n.index)
-		}
-		h.reaped = true
-		h.oracle.reap(h.oracle.byDot[n.disk.live[0].rows[key].Versions[0].Dot])
-		n.disk.do(change{kind: changeReap, partition: 0, key: key, horizon: n.disk.live[0].rows[key].Vector})
-		n.disk.endTick()
+// syncAll makes durable what every node has.
+func (h *history) syncAll() {
+	for _, n := range h.nodes {
+		n.disk.sync()
 	}
+}
+
+// pullAll lets every node pull from every other that it is connected with.
+func (h *history) pullAll() {
+	for _, n := range h.nodes {
+		for peer, s := range n.session {
+			if s != 0 {
+				n.puller.Up(n.now(), h.nodes[peer].id)
+			}
+		}
+	}
+	h.advance(h.now + 100)
+	h.holds()
+}
+
+// reapAll lets every owner hear of the others' durable clocks, and reap by them.
+func (h *history) reapAll() {
+	h.t.Helper()
+	h.syncAll()
+	h.pullAll()
+	for _, n := range h.nodes {
+		n.reaper.Install(n.now(), n.disk.ring) // look now
+	}
+	h.advance(h.now + 100)
+	h.holds()
+}
+
+// rows counts the rows of the only key.
+func (h *history) rows() (n int) {
+	for _, x := range h.nodes {
+		n += len(x.disk.live[0].rows)
+	}
+	return n
 }
 
 // A value that only its coordinator holds is not shown before another owner has it: the coordinator may go, and the

@@ -39,6 +39,18 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags |= wire.FlagWhole
 			}
 		}
+	case bug(ClosedWithoutVectors):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemActorKnown && !it.Has(wire.FlagRefused) {
+				it.Digest = it.Clock.Max(it.Life)
+			}
+		}
+	case bug(ClosedUnasked):
+		for i := range items {
+			if it := &items[i]; it.Kind == wire.ItemActorKnown && n.disk.ring.Position(it.Partition, n.id) == 1 {
+				it.Flags, it.Clock, it.Digest = 0, &causal.Clock{}, 0
+			}
+		}
 	case bug(FillingReads), bug(FillingCounts):
 		for i := range items {
 			n.admitFilling(peer, &items[i])
@@ -50,7 +62,7 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 			}
 		}
 	}
-	return items
+	return n.mangleHintsOut(peer, items)
 }
 
 // lone is the newest version of this life alone.
@@ -63,13 +75,14 @@ func (n *node) lone(row causal.Container) causal.Container {
 	return row
 }
 
-// acknowledgeUnsent takes copies that hold nothing of this tick (they are written back for a read) for acknowledged.
+// acknowledgeUnsent takes copies that hold nothing that is being written here (they are written back for a read) for
+// acknowledged.
 func (n *node) acknowledgeUnsent() {
 	var acks []antientropy.Out
 	for _, o := range n.machine.Effects().Peers {
 		for i := range o.Items {
 			it := &o.Items[i]
-			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
+			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return n.writing(v.Dot) })
 			if it.Kind == wire.ItemWrite && it.ID != 0 && !own {
 				acks = append(acks, antientropy.Out{To: o.To, Item: wire.Item{Kind: wire.ItemAck, ID: it.ID}})
 				it.ID = 0
@@ -79,6 +92,12 @@ func (n *node) acknowledgeUnsent() {
 	for _, a := range acks {
 		n.machine.Step(n.now(), a.To, []wire.Item{a.Item})
 	}
+}
+
+// writing reports whether a dot is of an operation that this node coordinates and has not answered.
+func (n *node) writing(d causal.Dot) bool {
+	f := n.w.oracle.byDot[d]
+	return slices.Contains(n.fresh, d) || f != nil && !f.op.done && n.w.lives[d.Actor].node == n.index
 }
 
 func withoutHoles(c *causal.Clock) *causal.Clock {
@@ -93,7 +112,21 @@ func withoutHoles(c *causal.Clock) *causal.Clock {
 
 // mangleIn changes what a node hears. Without a planted bug it changes nothing.
 func (n *node) mangleIn(peer int, it *wire.Item) {
+	n.mangleHintsIn(peer, it)
 	switch {
+	case bug(ReapOneMissing) && (it.Kind == wire.ItemPull || it.Kind == wire.ItemPulled):
+		if owners := n.disk.ring.OwnersOf(it.Partition); owners[len(owners)-1] == n.w.nodes[peer].id {
+			if s := n.disk.synced[it.Partition]; s != nil {
+				c := s.Clock.Clone()
+				it.Repair.Durable = &c
+			}
+		}
+	case bug(ClosedWithoutFence) && it.Kind == wire.ItemActor:
+		for i := range it.Repair.Boots {
+			if b := &it.Repair.Boots[i]; n.boots[b.Node] != 0 {
+				b.Incarnation = n.boots[b.Node]
+			}
+		}
 	case bug(FillByLastClock) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
 		n.disk.lastClock[it.Partition] = it.Clock
 	case bug(FillOverLives) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):

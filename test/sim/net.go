@@ -1,15 +1,23 @@
 package sim
 
+import (
+	"slices"
+
+	"shoal/causal"
+	"shoal/wire"
+)
+
 // link is a pair of nodes. A session is one connection between one life of each; what is in flight when it ends is
 // lost unless the receiver takes it before it notices.
 type link struct {
-	session int      // the newest
-	cut     [2]int64 // no frame passes from the lower (higher) node before this time
-	last    [2]int64 // arrival of the last frame in each direction: TCP keeps the order
-	stall   [2]int64 // frames are held back until then
-	broken  [2]bool  // a frame of this session was lost: nothing comes after it
-	ended   [2]bool  // the lower (higher) node knows that the session is over
-	planned bool     // a connect is planned
+	session int             // the newest
+	cut     [2]int64        // no frame passes from the lower (higher) node before this time
+	last    [2]int64        // arrival of the last frame in each direction: TCP keeps the order
+	stall   [2]int64        // frames are held back until then
+	broken  [2]bool         // a frame of this session was lost: nothing comes after it
+	ended   [2]bool         // the lower (higher) node knows that the session is over
+	planned bool            // a connect is planned
+	boots   [2]causal.Actor // the incarnations of the lower and the higher node that this session is between
 }
 
 func (w *World) link(a, b int) (*link, int) {
@@ -54,6 +62,8 @@ func (w *World) connect(a, b *node) {
 	}
 	w.sessions++
 	l.session = w.sessions
+	_, end := w.link(a.index, b.index)
+	l.boots[end], l.boots[1-end] = a.actor, b.actor
 	l.broken, l.ended, l.stall = [2]bool{}, [2]bool{}, [2]int64{}
 	for _, e := range [][2]*node{{a, b}, {b, a}} {
 		w.push(event{
@@ -83,7 +93,7 @@ func (w *World) onUp(n *node, e *event) {
 		n.take(input{kind: evDown, peer: e.peer})
 	}
 	n.session[e.peer] = e.session
-	n.take(input{kind: evUp, peer: e.peer, id: w.nodes[e.peer].id})
+	n.take(input{kind: evUp, peer: e.peer, id: w.nodes[e.peer].id, actor: l.boots[1-end]})
 }
 
 func (w *World) onDown(n *node, e *event) {
@@ -108,9 +118,9 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 	if s != l.session || w.lose != nil && w.lose(from.index, to, frame) {
 		return
 	}
-	e := event{kind: evFrame, node: to, peer: from.index, session: s, frame: frame}
+	e := event{kind: evFrame, actor: from.actor, node: to, peer: from.index, session: s, frame: frame}
 	if w.cfg.wild {
-		if w.now < l.cut[dir] || w.rand.percent(w.cfg.loss) && !w.healing {
+		if w.now < l.cut[dir] || !w.healing && (w.rand.percent(w.cfg.loss) || w.cfg.lostWrites > 0 && w.losesWrite(frame)) {
 			return
 		}
 		e.at = max(w.now, l.stall[dir]) + w.rand.delay(w.cfg.latency)
@@ -138,6 +148,15 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 	w.push(e)
 }
 
+// losesWrite drops frames that carry a copy of a write more often than others.
+func (w *World) losesWrite(frame []byte) bool {
+	if !w.rand.percent(w.cfg.lostWrites) {
+		return false
+	}
+	_, items, err := wire.DecodeFrame(frame)
+	return err == nil && slices.ContainsFunc(items, func(it wire.Item) bool { return it.Kind == wire.ItemWrite })
+}
+
 func (w *World) onFrame(n *node, e *event) {
 	if n.session[e.peer] != e.session {
 		l, end := w.link(n.index, e.peer)
@@ -150,5 +169,5 @@ func (w *World) onFrame(n *node, e *event) {
 			return
 		}
 	}
-	n.take(input{kind: evFrame, peer: e.peer, frame: e.frame, twice: e.doubled})
+	n.take(input{kind: evFrame, peer: e.peer, frame: e.frame, twice: e.doubled, actor: e.actor})
 }

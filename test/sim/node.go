@@ -6,6 +6,7 @@ import (
 	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/coord"
+	"shoal/handoff"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -25,22 +26,29 @@ type node struct {
 	machine   *coord.Machine
 	puller    *antientropy.Puller
 	comparer  *antientropy.Comparer
-	refiller  *antientropy.Refiller
+	keeper    *handoff.Machine
+	reaper    *antientropy.Reaper
+	closer    *antientropy.Closer
+	actor     causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
+	fenced    map[causal.Actor]bool        // incarnations whose frames are not taken
+	boots     map[ring.NodeID]causal.Actor // of the peers, as last connected
 	parts     []wire.Part
 	agree     *ring.Agreement
-	session   []int                           // by peer: the connection that stands in this node's eyes, 0 for none
-	known     []ring.NodeID                   // by peer: who was at the other end of the newest connection
-	firstLife map[ring.Partition]causal.Actor // of a fill's first range, for a planted bug
-	backup    state                           // a copy of what was synced at some time, nil: none
+	session   []int // by peer: the connection that stands in this node's eyes, 0 for none
 	inbox     []input
 	working   bool                     // the end of the tick is planned
 	waiting   map[uint64][]*operation  // by token
 	opAt      map[*byte]*operation     // by the memory of its key: the machine hands that to the store
 	asked     map[question]extendedKey // what was sent, for planted bugs
+	standIns  map[uint64][]int         // who was asked to keep a hint, for a planted bug
 	outbox    []coord.Outbox
 	own       []antientropy.Out // items of the node's own
 	scratch   []byte
 	fresh     []causal.Dot // dots that this tick made
+	refiller  *antientropy.Refiller
+	known     []ring.NodeID                   // by peer: who was at the other end of the newest connection
+	firstLife map[ring.Partition]causal.Actor // of a fill's first range, for a planted bug
+	backup    state                           // a copy of what was synced at some time, nil: none
 }
 
 type question struct {
@@ -60,6 +68,7 @@ type input struct {
 	peer  int
 	frame []byte
 	twice bool
+	actor causal.Actor // evUp, evFrame: the peer's incarnation
 	ops   []*operation
 	id    ring.NodeID // evUp: the peer's
 }
@@ -76,7 +85,10 @@ func (n *node) boot(lost bool) {
 	n.session, n.known = make([]int, len(w.nodes)), make([]ring.NodeID, len(w.nodes))
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
-	n.asked, n.firstLife = map[question]extendedKey{}, map[ring.Partition]causal.Actor{}
+	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
+	n.actor, n.fenced = w.newLife(n.index), map[causal.Actor]bool{}
+	n.boots = map[ring.NodeID]causal.Actor{}
+	n.firstLife = map[ring.Partition]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -91,10 +103,16 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
+	n.keeper = handoff.New(w.cfg.handoff(n.id), d)
+	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
+	n.reaper.ClockOff(w.skewed(n))
+	n.closer = antientropy.NewCloser(antientropy.CloseConfig{
+		Self: n.id, Incarnation: n.actor, Every: w.cfg.closeAfter / 4, After: w.cfg.closeAfter, Timeout: 1000, Rows: 2, Partitions: 2, Actors: 3,
+	}, d, n.puller.Lives(), n.reaper.Blocking, n.keeper.Held)
 	n.refiller = antientropy.NewRefiller(antientropy.FillConfig{
 		Self: n.id, Retry: 300, Repeat: 1000, MaxFills: 2, MaxRows: w.cfg.ranges, MaxBytes: 1 << 12, TickRows: 3,
 	}, d, n.puller)
-	n.parts = []wire.Part{n.puller, n.comparer, n.refiller}
+	n.parts = []wire.Part{n.puller, n.comparer, n.keeper, n.refiller, n.reaper, n.closer}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -109,9 +127,13 @@ func (n *node) boot(lost bool) {
 	n.machine = coord.New(cfg, d, whole)
 	n.machine.ReadFirstUnless(n.puller.Current)
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
-	for p, r := range d.live {
+	for p, r := range d.live[:w.cfg.q] {
 		if r != nil {
-			d.begin(ring.Partition(p))
+			if p == 0 { // the oracle wants dots to differ between partitions
+				d.beginAs(0, n.actor)
+			} else {
+				d.begin(ring.Partition(p))
+			}
 		}
 	}
 	if d.ring != nil {
@@ -145,8 +167,11 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	}
 	n.machine.Install(m)
 	n.comparer.Install(n.now(), m)
+	n.keeper.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
 	n.refiller.Install(n.now(), m)
+	n.reaper.Install(n.now(), m)
+	n.closer.Install(m)
 	for _, x := range n.w.nodes {
 		n.machine.PassOver(x.id, n.w.skewed(x))
 	}
@@ -248,6 +273,8 @@ func (n *node) input(now int64, in *input) {
 	case evUp:
 		n.known[in.peer] = in.id
 		n.machine.Up(in.id)
+		n.boots[in.id] = in.actor
+		n.closer.Connected(in.id, in.actor)
 		for _, part := range n.parts {
 			part.Up(now, in.id)
 		}
@@ -293,6 +320,9 @@ func (n *node) frame(now int64, in *input) {
 		n.w.fail("frame: node %d cannot decode a frame of node %d: %v", n.index, in.peer, err)
 		return
 	}
+	if n.fenced[in.actor] && !bug(ClosedWithoutFence) {
+		return
+	}
 	from := n.known[in.peer]
 	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
 		n.tell(in.peer)
@@ -314,6 +344,9 @@ func (n *node) frame(now int64, in *input) {
 	n.machine.Step(now, from, items)
 	for _, part := range n.parts {
 		part.Step(now, from, items)
+	}
+	for _, a := range n.closer.Fenced() {
+		n.fenced[a] = true
 	}
 	for i := range items {
 		n.handle(now, from, &items[i])
@@ -364,6 +397,9 @@ func (n *node) send() {
 	}
 	for _, part := range n.parts {
 		for _, o := range part.Outs() {
+			if o.Item.Kind == wire.ItemClose {
+				n.w.oracle.closed(&o.Item)
+			}
 			add(o)
 		}
 	}

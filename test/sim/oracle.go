@@ -60,6 +60,7 @@ type fact struct {
 	shownAt int64
 	killed  bool // a delete, a flush or a version that can expire has seen it
 	reaped  bool
+	void    bool          // declared to exist nowhere
 	lost    int           // crashes that took it from a place
 	dropped *causal.Clock // by a flush
 	dead    bool          // looked for in the end and not found

@@ -6,31 +6,45 @@ type Bug int
 
 // The planted bugs.
 const (
-	NoBug               Bug = iota
-	ActorReused             // a boot goes on with the actor and seq that the disk has
-	ContextExtended         // told of values it had not seen, a coordinator lets its existing dot cover them
-	LoneVersion             // a write sends its own version and dot instead of the whole container
-	LateMessagesTaken       // rows are merged without asking the clock
-	AnsweredBeforeW         // a write is acknowledged when the coordinator holds it
-	NotWrittenBack          // a read answers before R owners hold what it shows
-	NotMerged               // a read does not look at what other owners answer
-	IncompleteTakenOver     // an answer that left something out carries the clock all the same
-	NotWholeCounts          // a replica that may have lost acknowledged writes counts towards R
-	AcceptorForgets         // the acceptor's promise is not on disk before it is given
-	WholeByNotWhole         // a replica becomes whole by pulling from replicas that are not
-	WholeByBoot             // a kill -9 after a lost tail makes the replica whole
-	FlushByVector           // a flush drops everything up to the highest dots it knows of
-	OldSessions             // frames of a connection that has ended are taken
-	RestoreSuperseded       // a comparison puts back what the row's vector covers
-	RestoreLone             // a comparison puts back versions without their vector
-	VectorNotHashed         // the hash of a row leaves its vector out
-	FillByLastClock         // a refill takes over the clock of the source's last range
-	FillOverLives           // a refill goes on over a new life of the source
-	FillReplaces            // a refill drops what the source lacks, whether it knew it or not
-	FillingReads            // a replica that is being filled answers reads
-	FillingCounts           // a replica that is being filled acknowledges writes
-	HorizonNotKept          // nobody is found to be behind: neither by a pull nor at its end
-	FillKeepsActor          // a replica that is filled goes on with its actor
+	NoBug                Bug = iota
+	ActorReused              // a boot goes on with the actor and seq that the disk has
+	ContextExtended          // told of values it had not seen, a coordinator lets its existing dot cover them
+	LoneVersion              // a write sends its own version and dot instead of the whole container
+	LateMessagesTaken        // rows are merged without asking the clock
+	AnsweredBeforeW          // a write is acknowledged when the coordinator holds it
+	NotWrittenBack           // a read answers before R owners hold what it shows
+	NotMerged                // a read does not look at what other owners answer
+	IncompleteTakenOver      // an answer that left something out carries the clock all the same
+	NotWholeCounts           // a replica that may have lost acknowledged writes counts towards R
+	AcceptorForgets          // the acceptor's promise is not on disk before it is given
+	WholeByNotWhole          // a replica becomes whole by pulling from replicas that are not
+	WholeByBoot              // a kill -9 after a lost tail makes the replica whole
+	FlushByVector            // a flush drops everything up to the highest dots it knows of
+	OldSessions              // frames of a connection that has ended are taken
+	RestoreSuperseded        // a comparison puts back what the row's vector covers
+	RestoreLone              // a comparison puts back versions without their vector
+	VectorNotHashed          // the hash of a row leaves its vector out
+	ReapVolatile             // nodes tell their clocks of memory as durable ones
+	ReapOneMissing           // a tombstone is reaped when all owners but one hold it durably
+	ReapByDots               // a row is reaped when its dots are stable, whatever its vector names
+	HorizonNotRaised         // reaping leaves the horizon where it is
+	TrimAboveHoles           // the log is trimmed up to the highest dot of a clock
+	ClosedWithoutVectors     // a closing looks at clocks, not at rows' vectors
+	ClosedUnasked            // a closing does not ask one of the owners
+	ClosedWithoutFence       // frames of earlier boots are taken after a closing has asked
+	HintGoneByAck            // a hint is deleted when an owner has acknowledged it
+	HintGoneByOne            // a hint is deleted when one owner has it durably
+	HintCountedTwice         // one hint counts for two places
+	HintsAlone               // hints are counted although the coordinator has not kept the write
+	HintMergedRaw            // hints are taken in without asking the clock
+	HintDroppedAtCap         // an old hint makes room for a new one
+	FillByLastClock          // a refill takes over the clock of the source's last range
+	FillOverLives            // a refill goes on over a new life of the source
+	FillReplaces             // a refill drops what the source lacks, whether it knew it or not
+	FillingReads             // a replica that is being filled answers reads
+	FillingCounts            // a replica that is being filled acknowledges writes
+	HorizonNotKept           // nobody is found to be behind: neither by a pull nor at its end
+	FillKeepsActor           // a replica that is filled goes on with its actor
 	bugs
 )
 
@@ -53,6 +67,20 @@ var bugNames = [bugs]string{
 	"restored although superseded",
 	"restored without the vector",
 	"vector not in the hash",
+	"reaped by the clock in memory",
+	"reaped when all owners but one cover",
+	"reaped by dots, not by the vector",
+	"horizon not raised by reaping",
+	"log trimmed above holes",
+	"closed without looking at vectors",
+	"closed without asking an owner",
+	"closed without a fence",
+	"hint deleted by an acknowledgement",
+	"hint deleted when one owner has it",
+	"one hint counted for two places",
+	"hints counted without an owner",
+	"hint taken in without the late-message rule",
+	"old hint dropped at the cap",
 	"refill takes the clock of the last range",
 	"refill goes on over a new life of the source",
 	"refill replaces instead of merging",

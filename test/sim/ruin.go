@@ -24,7 +24,7 @@ func (w *World) ruin(n *node) bool {
 // loseDisk: the machine stops, and its disk is gone with the identity on it. A new node under the same name and
 // addresses takes its place: it asks a member to replace the old one.
 func (w *World) loseDisk(n *node) bool {
-	left := make(state, w.cfg.q)
+	left := newState(w.cfg.q)
 	if !w.canReplace(n) || !w.oracle.mayLose(n, left) || w.oracle.onlyFlush(n) {
 		w.stats.refused++
 		return false
@@ -86,6 +86,9 @@ func (w *World) mapWith(at, n *node) (*ring.Map, error) {
 
 // copyDisk takes a backup of some disk.
 func (w *World) copyDisk() {
+	if w.healing {
+		return
+	}
 	w.push(event{at: w.now + int64(w.rand.between(100, 1500)), kind: evBackup})
 	n := w.nodes[w.rand.below(len(w.nodes))]
 	n.backup = n.disk.synced.clone()
@@ -132,6 +135,6 @@ func (w *World) trimAt(n *node, p ring.Partition, some func(causal.Actor) bool) 
 	}
 	w.stats.trims++
 	w.trace("TRIM of node %d partition %d: %s", n.index, p, w.oracle.names(causal.Container{Vector: to}))
-	n.disk.Trim(p, to)
+	n.disk.do(change{kind: changeTrim, partition: p, horizon: to})
 	n.disk.endTick()
 }

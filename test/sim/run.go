@@ -26,9 +26,6 @@ func (w *World) run() {
 		w.advance(w.now + 50)
 	}
 	w.healing = false
-	if w.cfg.reaps {
-		w.push(event{at: w.now, kind: evReap})
-	}
 	if w.cfg.caps {
 		w.push(event{at: w.now, kind: evTrim})
 	}
@@ -48,6 +45,7 @@ func (w *World) run() {
 	w.heal()
 	w.advance(w.now + 2*w.cfg.timeout)
 	w.rest()
+	w.forget()
 	for _, key := range w.keys {
 		if !w.cfg.contexts && w.ownersOf(key)[0].disk.live[w.partition(key)].rows[key].LiveCount(w.now+epochMs) > 1 {
 			w.stats.left++
@@ -107,11 +105,11 @@ func (w *World) rest() {
 		for _, n := range w.nodes {
 			whole = whole && n.allWhole() && n.machine.Pending() == 0 && n.refiller.Progress().Filling == 0
 		}
-		if whole && w.oracle.equal() {
+		if whole && w.oracle.equal() && w.hintsLeft() == 0 {
 			break
 		}
 		if w.now > limit {
-			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v)", whole)
+			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v, hints: %d)", whole, w.hintsLeft())
 		}
 	}
 	if w.broken == nil {

@@ -40,7 +40,7 @@ func (r *replica) record(e wire.LogEntry) {
 }
 
 // state is everything of a disk that a crash may take back.
-type state []*replica // by partition, nil where there is none
+type state []*replica // by partition, nil where there is none; the last: see hints
 
 func (s state) clone() state {
 	out := make(state, len(s))
@@ -78,11 +78,16 @@ const (
 	changeReap
 	changeLife
 	changeDamage
+	changeHint
 	changeTrim
 	changeFill
 )
 
 func (s state) apply(c *change) {
+	if c.kind == changeHint {
+		s.applyHint(c)
+		return
+	}
 	r := s[c.partition]
 	if c.kind == changeLife || c.kind == changeFill {
 		if r == nil {
@@ -102,7 +107,9 @@ func (s state) apply(c *change) {
 		r.rows[c.key] = c.row
 		delete(r.damaged, c.key)
 	case changeReap:
-		delete(r.rows, c.key)
+		if delete(r.rows, c.key); !c.row.Empty() {
+			r.rows[c.key] = c.row
+		}
 		r.rise(c.horizon)
 	case changeDamage:
 		delete(r.rows, c.key)
@@ -115,7 +122,6 @@ func (s state) apply(c *change) {
 		r.rise(c.horizon)
 	case changeTrim:
 		r.rise(c.horizon)
-		r.log = slices.DeleteFunc(slices.Clone(r.log), func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
 	case changeFlush:
 		r.Flush(c.clock)
 		r.record(wire.LogEntry{Dot: c.dots[0], Dropped: c.clock})
@@ -128,8 +134,13 @@ func (s state) apply(c *change) {
 	}
 }
 
+// rise raises the horizon. The log shows nothing at or below it.
 func (r *replica) rise(to causal.Vector) {
-	if len(to) > 0 && !bug(HorizonNotKept) {
+	if len(to) == 0 {
+		return
+	}
+	r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return to.Covers(e.Dot) })
+	if !bug(HorizonNotKept) {
 		r.Horizon = r.Horizon.Join(to)
 	}
 }
@@ -208,8 +219,9 @@ func (d *disk) lose(left state) {
 }
 
 // begin gives a partition's replica a new life, durably.
-func (d *disk) begin(p ring.Partition) {
-	life := d.w.newLife(d.node)
+func (d *disk) begin(p ring.Partition) { d.beginAs(p, d.w.newLife(d.node)) }
+
+func (d *disk) beginAs(p ring.Partition, life causal.Actor) {
 	if r := d.live[p]; r != nil && bug(ActorReused) {
 		return
 	}

@@ -28,7 +28,6 @@ type World struct {
 	lives    map[causal.Actor]life
 	oracle   *oracle
 	model    *model   // nil unless there are no faults and each key has one client
-	reaped   bool     // something was reaped: tombstones are no longer compared
 	resting  *resting // a key that nobody writes to
 	ending   bool     // the last look: nothing vanishes any more
 	healing  bool     // the adversary has stopped
@@ -49,7 +48,9 @@ type Stats struct {
 	joins, siblings, repaired, sloppy, readFirst               int
 	uncertain, flushed, pulledKeys, events                     int
 	exchanges, vanished, putBack                               int
-	disks, restored, trims, fills, filledRows, replaced        int
+	sloppyWrites, hinted, replayed                             int
+	trims, closed, surveys                                     int
+	disks, restored, fills, filledRows, replaced               int
 }
 
 // Failure is a violated check.
@@ -119,7 +120,7 @@ func (w *World) addNode(i int) {
 
 func (w *World) newDisk(node int) *disk {
 	return &disk{
-		w: w, node: node, always: w.cfg.always, live: make(state, w.cfg.q), synced: make(state, w.cfg.q),
+		w: w, node: node, always: w.cfg.always, live: newState(w.cfg.q), synced: newState(w.cfg.q),
 		lastClock: map[ring.Partition]*causal.Clock{},
 	}
 }
@@ -188,8 +189,10 @@ func (w *World) byID(id ring.NodeID) int {
 // owners is the number of owners of a partition when all have joined.
 func (w *World) owners() int { return min(w.cfg.n, w.cfg.members) }
 
-func (w *World) ownersOf(key string) (out []*node) {
-	for _, id := range w.newest().OwnersOf(w.partition(key)) {
+func (w *World) ownersOf(key string) []*node { return w.ownersOfPartition(w.partition(key)) }
+
+func (w *World) ownersOfPartition(p ring.Partition) (out []*node) {
+	for _, id := range w.newest().OwnersOf(p) {
 		if at := w.byID(id); at >= 0 {
 			out = append(out, w.nodes[at])
 		}
@@ -283,8 +286,6 @@ func (w *World) dispatch(e *event) {
 		w.join(n)
 	case evAmbush:
 		w.ambush(n, w.nodes[e.peer])
-	case evReap:
-		w.reap()
 	case evVanish:
 		w.vanish()
 	case evTrim:
