@@ -186,13 +186,19 @@ func (s *Store) loadReplica(it *pebble.Iterator) error {
 		return unreadable(err)
 	}
 	name := it.Key()
-	payload, err := unseal(name, value)
-	if err != nil || len(name) != 3 {
-		return errors.Join(err, fmt.Errorf("engine: %w: snapshot %x", ErrUnreadable, name))
+	if len(name) != 3 {
+		return fmt.Errorf("engine: %w: snapshot %x", ErrUnreadable, name)
 	}
-	r, err := decodeReplica(payload)
+	payload, err := unseal(name, value)
+	var r *replica
+	if err == nil {
+		r, err = decodeReplica(payload)
+	}
 	if err != nil {
-		return fmt.Errorf("engine: %w: snapshot %x: %w", ErrUnreadable, name, err)
+		s.stats.unreadable.Add(1)
+		s.log.Error("the clock of a replica is unreadable", "partition", partitionOf(name), "error", err)
+		r = newReplica(causal.Replica{Filling: true})
+		r.lost = true // unless the log has all of it
 	}
 	s.replicas.set(partitionOf(name), r)
 	return nil
