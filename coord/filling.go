@@ -1,6 +1,7 @@
 package coord
 
 import (
+	"math/bits"
 	"slices"
 
 	"shoal/ring"
@@ -24,13 +25,23 @@ func (m *Machine) onFilling(from ring.NodeID, it *wire.Item) {
 	}
 }
 
+// PeersFilling is how many of their replicas the peers that are up fill, as they said.
+func (m *Machine) PeersFilling() (n int) {
+	for _, t := range m.filling {
+		for _, b := range t.bits {
+			n += bits.OnesCount8(b)
+		}
+	}
+	return n
+}
+
 // reaches reports whether a peer is up and its replica of the partition is not being filled, as far as it said.
 func (m *Machine) reaches(n ring.NodeID, p ring.Partition) bool {
 	if !m.up[n] || len(m.filling) == 0 {
 		return m.up[n]
 	}
-	bits := m.filling[n].bits
-	return int(p)/8 >= len(bits) || bits[p/8]&(1<<(p%8)) == 0
+	said := m.filling[n].bits
+	return int(p)/8 >= len(said) || said[p/8]&(1<<(p%8)) == 0
 }
 
 func (m *Machine) selfFilling(p ring.Partition) bool {
