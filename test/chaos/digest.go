@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"shoal/ring"
 )
 
 const digestTime = 30 * time.Second // for a node to read all its rows
@@ -39,28 +41,59 @@ func (n *node) digests(ctx context.Context) (map[int64]digest, error) {
 	return out, nil
 }
 
-// unequal lists the partitions whose owners do not all hold the same, in order. Each must have so many owners.
-func unequal(nodes []map[int64]digest, owners int) (partitions []int64) {
-	count, first, bad := map[int64]int{}, map[int64]digest{}, map[int64]bool{}
-	for _, node := range nodes {
-		for p, d := range node {
-			if count[p]++; count[p] == 1 {
-				first[p] = d
-			}
-			bad[p] = bad[p] || d != first[p]
+// unequal lists the partitions whose owners (numbers of nodes, by partition) do not all hold the same.
+func unequal(nodes []map[int64]digest, owners [][]int) (partitions []int64) {
+	for p, of := range owners {
+		first, known := nodes[of[0]][int64(p)]
+		for _, i := range of {
+			d, ok := nodes[i][int64(p)]
+			known = known && ok && d == first
+		}
+		if !known {
+			partitions = append(partitions, int64(p))
 		}
 	}
-	for p := range count {
-		if bad[p] || count[p] != owners {
-			partitions = append(partitions, p)
-		}
-	}
-	slices.Sort(partitions)
 	return partitions
+}
+
+// owners are the numbers of the nodes that own each partition. A node may hold replicas that it does not own, of maps
+// before this one.
+func (f *fleet) owners(ctx context.Context) ([][]int, error) {
+	q := f.nodes[0].info(ctx, "ring")["ring_partitions"]
+	ranges, err := f.nodes[0].client.ClusterSlots(ctx).Result()
+	if err != nil {
+		return nil, err
+	}
+	owners := make([][]int, q)
+	for _, r := range ranges {
+		for p := range owners {
+			if first := p * ring.Slots / int(q); first < r.Start || first > r.End {
+				continue
+			}
+			for _, n := range r.Nodes {
+				if i := slices.IndexFunc(f.nodes, func(x *node) bool { return x.addr == n.Addr }); i >= 0 {
+					owners[p] = append(owners[p], i)
+				}
+			}
+		}
+	}
+	for p, of := range owners {
+		if len(of) != min(ownersOf, len(f.nodes)) {
+			return nil, fmt.Errorf("partition %d has %d live owners", p, len(of))
+		}
+	}
+	if q == 0 {
+		return nil, errors.New("there are no partitions")
+	}
+	return owners, nil
 }
 
 // difference asks every node for its digests and lists the partitions whose owners differ.
 func (f *fleet) difference(ctx context.Context) ([]int64, error) {
+	owners, err := f.owners(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var all []map[int64]digest
 	for _, n := range f.nodes {
 		d, err := n.digests(ctx)
@@ -69,10 +102,7 @@ func (f *fleet) difference(ctx context.Context) ([]int64, error) {
 		}
 		all = append(all, d)
 	}
-	if len(all[0]) == 0 {
-		return nil, errors.New("there are no digests")
-	}
-	return unequal(all, min(ownersOf, len(f.nodes))), nil
+	return unequal(all, owners), nil
 }
 
 // equal waits until the fleet is whole and all owners of every partition hold the same, and says how long that took.
@@ -82,7 +112,10 @@ func (f *fleet) equal(ctx context.Context, within time.Duration) (time.Duration,
 		if what := f.state(ctx); what != "" {
 			return what
 		}
-		switch differ, err := f.difference(ctx); {
+		from := time.Now()
+		differ, err := f.difference(ctx)
+		sleep(ctx, time.Since(from)) // to look must not be most of the work
+		switch {
 		case err != nil:
 			return err.Error()
 		case len(differ) > 0:

@@ -28,6 +28,7 @@ type driver struct {
 
 	mu     sync.Mutex
 	busy   map[int]bool // nodes that a fault has
+	last   time.Time    // when the latest fault ended
 	errors []error
 	wg     sync.WaitGroup
 }
@@ -49,8 +50,8 @@ func newDriver(f *fleet, kinds []string, seed uint64) *driver {
 	return &driver{fleet: f, kinds: kinds, r: rand.New(rand.NewPCG(seed, 0x5eed)), count: map[string]int{}, busy: map[int]bool{}}
 }
 
-// drive makes faults for a while and returns when the last is over: all nodes run, and all lanes are open.
-func (d *driver) drive(ctx context.Context, length time.Duration, turn int) error {
+// drive makes faults for a while and returns when the last is over, and since when: all nodes run, all lanes are open.
+func (d *driver) drive(ctx context.Context, length time.Duration, turn int) (healed time.Time, err error) {
 	end := time.Now().Add(length)
 	var gentle, losses []string
 	for _, k := range d.kinds {
@@ -73,9 +74,9 @@ func (d *driver) drive(ctx context.Context, length time.Duration, turn int) erro
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.errors) > 0 {
-		return d.errors[0]
+		return d.last, d.errors[0]
 	}
-	return ctx.Err()
+	return d.last, ctx.Err()
 }
 
 func (d *driver) running() int {
@@ -102,6 +103,7 @@ func (d *driver) give(i int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.busy, i)
+	d.last = time.Now()
 }
 
 func (d *driver) failed(err error) {
@@ -128,7 +130,6 @@ func (d *driver) begin(ctx context.Context, kind string) {
 			d.kill(i)
 			sleep(ctx, length)
 			d.failed(d.start(i))
-			sleep(ctx, time.Second) // to be there for a moment
 		})
 	case "stop":
 		d.say("SIGSTOP of %s for %v", d.nodes[i].name, length)

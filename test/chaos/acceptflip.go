@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const flips = 20 // bytes, in one file of each kind
+
+// flip damages files of a killed node: a sorted table and a segment of the log. No wrong value may ever be read, from
+// any node, and the node must become whole and equal by itself: a comparison comes soon after a start, and reading a
+// damaged row makes the node repair it.
+func flip(ctx context.Context, h *house) error {
+	f, s, err := h.filled(ctx, 3, h.some(200_000), "--memory", "8mb", "--compare-every", "2m")
+	if err != nil {
+		return err
+	}
+	defer f.close() //nolint:errcheck // it returns none that matters here
+	const victim = 1
+	f.kill(victim)
+	r := rand.New(rand.NewPCG(h.seed, 1))
+	for _, pattern := range []string{"rows/*.sst", "log/*.log"} {
+		if err := f.damage(r, victim, pattern); err != nil {
+			return err
+		}
+	}
+	if err := f.start(victim); err != nil {
+		return err
+	}
+	from := time.Now()
+	watched := watchValues(ctx, f, s)
+	_, err = f.equal(ctx, 2*backWithin)
+	took := time.Since(from)
+	reads, failed, wrong := watched()
+	h.say("meanwhile %d reads, %d of them errors", reads, failed)
+	for _, what := range wrong {
+		h.fault("read after the damage: %s", what)
+	}
+	if err != nil {
+		return err
+	}
+	h.measured("whole and equal after the damage", took.Seconds(), backWithin.Seconds(), "s")
+	f.answers(ctx, s, "afterwards", 0, 1, 2)
+	for _, n := range f.nodes {
+		h.say("%s: unreadable_rows %d, repair_tree %d, repair_log %d", n.name, n.info(ctx, "stats")["unreadable_rows"],
+			n.info(ctx, "repair")["repair_tree"], n.info(ctx, "repair")["repair_log"])
+	}
+	f.alarms(ctx)
+	return ctx.Err()
+}
+
+// damage flips a bit of some bytes in the middle of the largest file of this kind.
+func (f *fleet) damage(r *rand.Rand, i int, pattern string) error {
+	files, err := filepath.Glob(filepath.Join(f.folder(i), pattern))
+	if err != nil {
+		return err
+	}
+	var file string
+	var size int64
+	for _, name := range files {
+		if st, err := os.Stat(name); err == nil && st.Size() > size {
+			file, size = name, st.Size()
+		}
+	}
+	if file == "" {
+		return fmt.Errorf("node %s has no %s to damage: use more --keys", f.nodes[i].name, pattern)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for range flips {
+		raw[size/8+r.Int64N(size/2)] ^= 1 << r.IntN(8)
+	}
+	f.say("%d bytes of %s of %s, %d bytes long, are damaged", flips, filepath.Base(file), f.nodes[i].name, size)
+	return os.WriteFile(file, raw, 0o644)
+}
+
+// watchValues reads keys at random through every node until the returned function is called, which tells what was seen.
+// An error is an honest answer.
+func watchValues(ctx context.Context, f *fleet, s *shelf) func() (reads, failed int64, wrong []string) {
+	ctx, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	var reads, failed atomic.Int64
+	var mu sync.Mutex
+	var bad findings
+	for _, c := range f.hasty {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				i := rand.IntN(len(s.tried))
+				value, err := c.Get(context.WithoutCancel(ctx), s.key(i)).Result()
+				reads.Add(1)
+				if err != nil && !errors.Is(err, redis.Nil) {
+					failed.Add(1)
+					sleep(ctx, 20*time.Millisecond)
+					continue
+				}
+				if what := s.wrong(i, value, err == nil); what != "" {
+					mu.Lock()
+					bad.add("%s", what)
+					mu.Unlock()
+				}
+				sleep(ctx, time.Millisecond)
+			}
+		})
+	}
+	return func() (int64, int64, []string) {
+		stop()
+		wg.Wait()
+		return reads.Load(), failed.Load(), bad.list()
+	}
+}
