@@ -34,6 +34,9 @@ type fleet struct {
 	pids []atomic.Int64 // 0: killed
 }
 
+// errExited is of a node that ended by itself, which none may.
+var errExited = errors.New("a node has exited")
+
 var names = []string{"a", "b", "c", "d", "e"}
 
 // newFleet starts a cluster of so many nodes.
@@ -172,7 +175,7 @@ func (f *fleet) until(ctx context.Context, within time.Duration, missing func() 
 		}
 		for i, n := range f.nodes {
 			if !f.down[i].Load() && !n.running() {
-				return 0, fmt.Errorf("node %s has exited: %w", n.name, n.exit())
+				return 0, fmt.Errorf("%w: %s, %w; its last words: %s", errExited, n.name, n.exit(), n.lastLine())
 			}
 		}
 		switch {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,6 +85,9 @@ func (f *fleet) stretchOf(ctx context.Context, d *driver, works []workload, turn
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if errors.Is(err, errExited) {
+		return err
 	}
 	if err != nil {
 		f.fault("stretch %d: replicas do not become equal: %v", turn+1, err)
