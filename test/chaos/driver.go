@@ -18,7 +18,7 @@ const (
 // driver makes faults, of the kinds that it was given, chosen by the seed. What a seed fixes is the order of choices,
 // not the moments: these are real processes.
 //
-// kill, stop and cut lose nothing, and may come at once. wipe and backup lose what one node had: one of them a stretch,
+// kill, stop, cut and slow lose nothing, and may come at once. wipe and backup lose what one node had: one of them a stretch,
 // once every node is whole, so that W-1 of the copies of a write stay.
 type driver struct {
 	*fleet
@@ -33,7 +33,7 @@ type driver struct {
 	wg     sync.WaitGroup
 }
 
-var faultKinds = []string{"kill", "stop", "cut", "wipe", "backup"}
+var faultKinds = []string{"kill", "stop", "cut", "slow", "wipe", "backup"}
 
 // readKinds checks a list of kinds of faults.
 func readKinds(list string) ([]string, error) {
@@ -139,6 +139,15 @@ func (d *driver) begin(ctx context.Context, kind string) {
 			sleep(ctx, length)
 			d.cont(i)
 		})
+	case "slow":
+		delay := time.Duration(10+d.r.IntN(400)) * time.Millisecond
+		d.say("what %s sends takes %v for %v", d.nodes[i].name, delay, length)
+		d.wg.Go(func() {
+			defer d.give(i)
+			d.slowDown(i, delay)
+			sleep(ctx, length)
+			d.slowDown(i, 0)
+		})
 	case "cut":
 		lanes, what := d.chooseCut(i)
 		d.say("cut %s for %v", what, length)
@@ -152,6 +161,13 @@ func (d *driver) begin(ctx context.Context, kind string) {
 				d.net.mend(l[0], l[1])
 			}
 		})
+	}
+}
+
+// slowDown delays all that a node sends.
+func (d *driver) slowDown(i int, delay time.Duration) {
+	for _, l := range d.net.lanes[i] {
+		l.slow(delay)
 	}
 }
 

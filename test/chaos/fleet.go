@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	frontOffset = 10000                   // from a node's peer port to its front's
-	ownersOf    = 3                       // copies of each key: what shoal founds a cluster with
-	impatience  = 1500 * time.Millisecond // of a client; an operation's deadline in the node is a second
-	lookEvery   = 100 * time.Millisecond
+	ownersOf   = 3                       // copies of each key: what shoal founds a cluster with
+	impatience = 1500 * time.Millisecond // of a client; an operation's deadline in the node is a second
+	lookEvery  = 100 * time.Millisecond
 )
 
 // fleet is a cluster whose nodes reach each other through a network that can be cut, and that are killed, stopped and
@@ -42,14 +41,15 @@ var names = []string{"a", "b", "c", "d", "e"}
 // newFleet starts a cluster of so many nodes.
 func (h *house) newFleet(ctx context.Context, count int, flags ...string) (*fleet, error) {
 	f := &fleet{house: h, down: make([]atomic.Bool, count), pids: make([]atomic.Int64, count)}
-	var peers []string
+	var peers, fronts []string
 	for i := range count {
 		n := h.node(i, names[i], flags...)
 		f.nodes, peers = append(f.nodes, n), append(peers, n.peer)
+		fronts = append(fronts, fmt.Sprintf("127.0.0.1:%d", h.port+i+20000))
 		f.hasty = append(f.hasty, impatient(n.addr))
 	}
 	var err error
-	if f.net, err = newNetwork(peers, f.pid); err != nil {
+	if f.net, err = newNetwork(peers, fronts, f.pid); err != nil {
 		return nil, err
 	}
 	for i, n := range f.nodes {

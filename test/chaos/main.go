@@ -18,7 +18,7 @@ const usage = `usage:
   chaos hostile  --shoal BIN [--redis BIN] [--port N] [--dir DIR] [--round 3s] [--only NAME] [--limit 5m]
   chaos failover --shoal BIN [--port N] [--dir DIR] [--hold 3s] [--cycles 1] [--limit 5m]
   chaos repair   --shoal BIN [--port N] [--dir DIR] [--nodes 3|5] [--for 60s] [--stretch 20s] [--seed N]
-                 [--faults kill,stop,cut,wipe,backup] [--strict] [--limit 5m]
+                 [--faults kill,stop,cut,slow,wipe,backup] [--strict] [--limit 5m]
   chaos accept NAME --shoal BIN [--port N] [--dir DIR] [--keys N] [--away 60s] [--limit 5m]
                  NAME: %s`
 

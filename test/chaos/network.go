@@ -34,22 +34,21 @@ type front struct {
 	tcp net.Listener // nil while the node is down: its address refuses
 }
 
-// newNetwork makes the fronts of the nodes with these peer addresses, each at the port behind it by frontOffset. They
-// refuse until raised.
-func newNetwork(peers []string, pid func(i int) int) (*network, error) {
+// newNetwork makes the fronts of the nodes with these peer addresses. They refuse until raised.
+func newNetwork(peers, fronts []string, pid func(i int) int) (*network, error) {
 	w := &network{}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	for i, peer := range peers {
-		node, err := net.ResolveUDPAddr("udp4", peer)
+		node, err1 := net.ResolveUDPAddr("udp4", peer)
+		at, err2 := net.ResolveUDPAddr("udp4", fronts[i])
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+		udp, err := net.ListenUDP("udp4", at)
 		if err != nil {
 			return nil, errors.Join(err, w.close())
 		}
-		at := *node
-		at.Port += frontOffset
-		f := &front{of: w, i: i, addr: at.String(), node: node, pid: func() int { return pid(i) }}
-		if f.udp, err = net.ListenUDP("udp4", &at); err != nil {
-			return nil, errors.Join(err, w.close())
-		}
+		f := &front{of: w, i: i, addr: udp.LocalAddr().String(), node: node, udp: udp, pid: func() int { return pid(i) }}
 		w.fronts = append(w.fronts, f)
 		w.lanes = append(w.lanes, make([]*lane, len(peers)))
 		for j := range peers {
