@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -61,7 +62,7 @@ func (f *fleet) recovers(ctx context.Context, s *shelf) error {
 	_, err := f.equal(ctx, 2*backWithin)
 	took := time.Since(from)
 	reads, failed, wrong := watched()
-	f.say("meanwhile %d reads, %d of them errors", reads, failed)
+	f.say("meanwhile %d reads%s", reads, texts(failed))
 	for _, what := range wrong {
 		f.fault("read after the damage: %s", what)
 	}
@@ -70,9 +71,12 @@ func (f *fleet) recovers(ctx context.Context, s *shelf) error {
 	}
 	f.measured("whole and equal after the damage", took.Seconds(), backWithin.Seconds(), "s")
 	for _, n := range f.nodes {
-		x := n.info(ctx, "repair")
-		f.say("%s: unreadable_rows %d, repair_tree %d, repair_log %d, repair_read %d", n.name,
-			n.info(ctx, "stats")["unreadable_rows"], x["repair_tree"], x["repair_log"], x["repair_read"])
+		x, log := n.info(ctx, "repair"), int64(0)
+		if st, err := os.Stat(n.log); err == nil {
+			log = st.Size()
+		}
+		f.say("%s: unreadable_rows %d, repair_tree %d, repair_log %d, repair_read %d, %d bytes in its log file", n.name,
+			n.info(ctx, "stats")["unreadable_rows"], x["repair_tree"], x["repair_log"], x["repair_read"], log)
 	}
 	return nil
 }
@@ -106,20 +110,23 @@ func (f *fleet) damage(r *rand.Rand, i int, pattern string) error {
 
 // watchValues reads keys at random through every node until the returned function is called, which tells what was seen.
 // An error is an honest answer.
-func watchValues(ctx context.Context, f *fleet, s *shelf) func() (reads, failed int64, wrong []string) {
+func watchValues(ctx context.Context, f *fleet, s *shelf) func() (reads int64, failed map[string]int, wrong []string) {
 	ctx, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
-	var reads, failed atomic.Int64
+	var reads atomic.Int64
+	failed := map[string]int{}
 	var mu sync.Mutex
 	var bad findings
-	for _, c := range f.hasty {
+	for n, c := range f.hasty {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := rand.IntN(len(s.tried))
 				value, err := c.Get(context.WithoutCancel(ctx), s.key(i)).Result()
 				reads.Add(1)
 				if err != nil && !errors.Is(err, redis.Nil) {
-					failed.Add(1)
+					mu.Lock()
+					failed[f.nodes[n].name+": "+told(err)]++
+					mu.Unlock()
 					sleep(ctx, 20*time.Millisecond)
 					continue
 				}
@@ -132,9 +139,17 @@ func watchValues(ctx context.Context, f *fleet, s *shelf) func() (reads, failed 
 			}
 		})
 	}
-	return func() (int64, int64, []string) {
+	return func() (int64, map[string]int, []string) {
 		stop()
 		wg.Wait()
-		return reads.Load(), failed.Load(), bad.list()
+		return reads.Load(), failed, bad.list()
 	}
+}
+
+// told is the text under which an error is counted: without the ports of the connection, which differ every time.
+func told(err error) string {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		return op.Op + ": " + op.Err.Error()
+	}
+	return err.Error()
 }
