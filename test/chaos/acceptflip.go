@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 const flips = 20 // bytes, in one file of each kind
 
-// flip damages files of a killed node: first a sorted table, then a segment of the log. No wrong value may ever be read,
+// flip damages files of a killed node: a sorted table, then segments of the log. No wrong value may ever be read,
 // from any node, and the node must become whole and equal by itself: a comparison comes soon after a start, and whoever
 // reads a damaged row repairs it. A node that cannot make sense of its log may refuse to start, in words; then its folder
 // is as good as lost, and it must be whole again with an empty one.
@@ -29,9 +30,9 @@ func flip(ctx context.Context, h *house) error {
 	defer f.close() //nolint:errcheck // it returns none that matters here
 	const victim = 1
 	r := rand.New(rand.NewPCG(h.seed, 1))
-	for _, pattern := range []string{"rows/*.sst", "log/*.log"} {
+	for _, d := range damages {
 		f.kill(victim)
-		if err := f.damage(r, victim, pattern); err != nil {
+		if err := f.damage(r, victim, d.pattern, d.choose); err != nil {
 			return err
 		}
 		if err := f.start(victim); err != nil {
@@ -81,30 +82,48 @@ func (f *fleet) recovers(ctx context.Context, s *shelf) error {
 	return nil
 }
 
-// damage flips a bit of some bytes in the middle of the largest file of this kind.
-func (f *fleet) damage(r *rand.Rand, i int, pattern string) error {
+// damages are what is done to the files of a kind, which are in order of age, to choose the one to damage.
+var damages = []struct {
+	pattern string
+	choose  func(files []string) string
+}{
+	{"rows/*.sst", largest},
+	{"log/*.log", func(files []string) string { return files[len(files)-1] }}, // the one that is written
+	{"log/*.log", func(files []string) string { return files[len(files)/2] }}, // one whose records were all on the disk
+}
+
+func largest(files []string) (file string) {
+	most := int64(-1)
+	for _, name := range files {
+		if st, err := os.Stat(name); err == nil && st.Size() > most {
+			file, most = name, st.Size()
+		}
+	}
+	return file
+}
+
+// damage flips a bit of some bytes in the first half of a file.
+func (f *fleet) damage(r *rand.Rand, i int, pattern string, choose func([]string) string) error {
 	files, err := filepath.Glob(filepath.Join(f.folder(i), pattern))
 	if err != nil {
 		return err
 	}
-	var file string
-	var size int64
-	for _, name := range files {
-		if st, err := os.Stat(name); err == nil && st.Size() > size {
-			file, size = name, st.Size()
-		}
-	}
-	if file == "" {
+	if len(files) == 0 {
 		return fmt.Errorf("node %s has no %s to damage: use more --keys", f.nodes[i].name, pattern)
 	}
+	slices.Sort(files)
+	file := choose(files)
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	for range flips {
-		raw[size/8+r.Int64N(size/2)] ^= 1 << r.IntN(8)
+	if len(raw) == 0 {
+		return fmt.Errorf("%s is empty", file)
 	}
-	f.say("%d bytes of %s of %s, %d bytes long, are damaged", flips, filepath.Base(file), f.nodes[i].name, size)
+	for range flips {
+		raw[r.IntN(max(1, len(raw)/2))] ^= 1 << r.IntN(8)
+	}
+	f.say("%d bytes of %s of %s, %d bytes long, are damaged", flips, filepath.Base(file), f.nodes[i].name, len(raw))
 	return os.WriteFile(file, raw, 0o644)
 }
 
