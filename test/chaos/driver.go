@@ -28,7 +28,8 @@ type driver struct {
 
 	mu     sync.Mutex
 	busy   map[int]bool // nodes that a fault has
-	last   time.Time    // when the latest fault ended
+	kept   *keptCopy
+	last   time.Time // when the latest fault ended
 	errors []error
 	wg     sync.WaitGroup
 }
@@ -210,11 +211,16 @@ func (d *driver) chooseCut(i int) (lanes [][2]int, what string) {
 
 // lose begins the loss of a stretch.
 func (d *driver) lose(ctx context.Context, kind string) {
+	if kind == "backup" && d.kept != nil {
+		d.restoreOld(ctx)
+		return
+	}
 	i, ok := d.take()
 	if !ok {
 		return
 	}
 	early := time.Duration(1000+d.r.IntN(3000)) * time.Millisecond
+	keep := d.r.IntN(2) == 0
 	d.wg.Go(func() {
 		defer d.give(i)
 		if kind == "wipe" {
@@ -222,7 +228,34 @@ func (d *driver) lose(ctx context.Context, kind string) {
 			d.failed(d.wipeOne(ctx, i))
 			return
 		}
+		d.failed(d.copyOne(i))
+		if keep {
+			d.mu.Lock()
+			d.kept = &keptCopy{i, time.Now()}
+			d.mu.Unlock()
+			return
+		}
+		sleep(ctx, early)
 		d.failed(d.restoreOne(ctx, i, early))
+	})
+}
+
+// keptCopy is of a node's folder, for a later stretch.
+type keptCopy struct {
+	node int
+	made time.Time
+}
+
+// restoreOld puts a copy of an earlier stretch back: by now what was deleted then may have been forgotten.
+func (d *driver) restoreOld(ctx context.Context) {
+	d.mu.Lock()
+	kept := d.kept
+	d.kept = nil
+	d.busy[kept.node] = true // it is early in the stretch: no other fault has it
+	d.mu.Unlock()
+	d.wg.Go(func() {
+		defer d.give(kept.node)
+		d.failed(d.restoreOne(ctx, kept.node, time.Since(kept.made)))
 	})
 }
 
@@ -235,21 +268,28 @@ func (d *driver) wipeOne(ctx context.Context, i int) error {
 	if err := d.wipe(i); err != nil {
 		return err
 	}
+	d.mu.Lock()
+	if d.kept != nil && d.kept.node == i {
+		d.kept = nil // of an identity that is being replaced
+	}
+	d.mu.Unlock()
 	d.counted("wipe", "the folder of %s is removed", d.nodes[i].name)
 	sleep(ctx, 500*time.Millisecond)
 	return d.start(i)
 }
 
-// restoreOne copies a node's folder and puts the copy back later.
-func (d *driver) restoreOne(ctx context.Context, i int, age time.Duration) error {
+// copyOne copies a node's folder while it is down.
+func (d *driver) copyOne(i int) error {
 	d.kill(i)
 	if err := d.copyFolder(i); err != nil {
 		return err
 	}
-	if err := d.start(i); err != nil {
-		return err
-	}
-	sleep(ctx, age)
+	d.say("the folder of %s is copied", d.nodes[i].name)
+	return d.start(i)
+}
+
+// restoreOne puts the copy of a node's folder back.
+func (d *driver) restoreOne(ctx context.Context, i int, age time.Duration) error {
 	if !d.whole(ctx) {
 		return nil
 	}
@@ -257,7 +297,7 @@ func (d *driver) restoreOne(ctx context.Context, i int, age time.Duration) error
 	if err := d.putBack(i); err != nil {
 		return err
 	}
-	d.counted("backup", "the folder of %s is put back as it was %v ago", d.nodes[i].name, age)
+	d.counted("backup", "the folder of %s is put back as it was %.1f s ago", d.nodes[i].name, age.Seconds())
 	return d.start(i)
 }
 
