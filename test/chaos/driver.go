@@ -69,7 +69,7 @@ func (d *driver) drive(ctx context.Context, length time.Duration, turn int) (hea
 		if len(gentle) > 0 && d.running() < faultsAtOnce {
 			d.begin(ctx, gentle[d.r.IntN(len(gentle))])
 		}
-		sleep(ctx, time.Duration(200+d.r.IntN(1800))*time.Millisecond)
+		sleep(ctx, time.Duration(100+d.r.IntN(1200))*time.Millisecond)
 	}
 	d.wg.Wait()
 	d.mu.Lock()
