@@ -137,8 +137,8 @@ func (c *cutWrites) judgeAcknowledgements(ctx context.Context, f *fleet, sides [
 		var bad findings
 		tenth := len(c.tried) / 10
 		for i := side * tenth / 2; i < side*tenth/2+tenth; i++ {
-			if o := c.outcomes[i][side]; slices.ContainsFunc(c.owners[c.partition(i)], func(n int) bool { return slices.Contains(nodes, n) }) && o != acknowledged {
-				bad.add("%s, of which this side has an owner, was %s", c.key(i), o)
+			if o := c.outcomes[i][side]; slices.ContainsFunc(c.owners[c.partition(i)], func(n int) bool { return slices.Contains(nodes, n) }) && o == refused {
+				bad.add("%s, of which this side has an owner, was refused", c.key(i))
 			}
 		}
 		for _, what := range bad.list() {

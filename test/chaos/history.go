@@ -88,19 +88,37 @@ type outcomes struct {
 func (h history) outcomes(loose bool) outcomes {
 	o := outcomes{now: h.base}
 	for _, c := range h.changes {
-		if c.outcome == refused {
-			continue
-		}
-		if c.outcome == acknowledged && !c.without {
-			o.acknowledge(c)
-		}
-		// Who was told that there is no such key read a copy that lacked it, which fewer than R owners may do; a
-		// tombstone may have been written for it all the same.
-		if c.outcome == unknown || loose || c.without && c.verb == verbDel {
-			o.lurk(c)
-		}
+		o.add(c, loose)
 	}
 	return o
+}
+
+func (o *outcomes) add(c change, loose bool) {
+	if c.outcome == refused {
+		return
+	}
+	if c.outcome == acknowledged && !c.without {
+		o.acknowledge(c)
+	}
+	// Who was told that there is no such key read a copy that lacked it. A tombstone may have been written for it all
+	// the same.
+	if c.outcome == unknown || loose || c.without && c.verb == verbDel {
+		o.lurk(c)
+	}
+}
+
+// unseen lists the changes that were told that there is no such key when there must have been one for certain: they
+// were acknowledged by owners that had not seen what others had acknowledged before.
+func (h history) unseen() (wrong []change) {
+	o := outcomes{now: h.base}
+	for _, c := range h.changes {
+		certain := o.now != absent && o.now.expiry.never() && len(o.values) == 0 && len(o.expiries) == 0
+		if certain && c.without && c.verb != verbPersist { // which also says so of a key without expiry
+			wrong = append(wrong, c)
+		}
+		o.add(c, false)
+	}
+	return wrong
 }
 
 // acknowledge applies a change that counts.

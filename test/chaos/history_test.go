@@ -77,6 +77,31 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
+func TestUnseen(t *testing.T) {
+	ack := change{verb: verbSet, value: "v", outcome: acknowledged}
+	may := change{verb: verbSet, value: "w", outcome: unknown}
+	brief := change{verb: verbSet, value: "v", expiry: span{1, 1}, outcome: acknowledged}
+	del := change{verb: verbDel, outcome: acknowledged}
+	nothing := change{verb: verbDel, outcome: acknowledged, without: true}
+	untouched := change{verb: verbPersist, outcome: acknowledged, without: true}
+	for _, c := range []struct {
+		changes []change
+		want    int
+	}{
+		{[]change{nothing}, 0},
+		{[]change{ack, nothing}, 1},
+		{[]change{ack, untouched}, 0},
+		{[]change{ack, del, nothing}, 0},
+		{[]change{may, nothing}, 0},
+		{[]change{ack, may, nothing}, 0},
+		{[]change{brief, nothing}, 0},
+	} {
+		if got := (history{changes: c.changes}).unseen(); len(got) != c.want {
+			t.Errorf("%v: %v, want %d", c.changes, got, c.want)
+		}
+	}
+}
+
 func TestSame(t *testing.T) {
 	now := int64(1_000_000_000)
 	for _, c := range []struct {

@@ -19,7 +19,7 @@ const usage = `usage:
   chaos failover --shoal BIN [--port N] [--dir DIR] [--hold 3s] [--cycles 1] [--limit 5m]
   chaos repair   --shoal BIN [--port N] [--dir DIR] [--nodes 3|5] [--for 60s] [--stretch 20s] [--seed N]
                  [--faults kill,stop,cut,slow,wipe,backup] [--strict] [--limit 5m]
-  chaos accept NAME --shoal BIN [--port N] [--dir DIR] [--keys N] [--away 60s] [--limit 5m]
+  chaos accept NAME --shoal BIN [--port N] [--dir DIR] [--keys N] [--away 60s] [--limit 20m]
                  NAME: %s`
 
 // options are the flags of both commands.
@@ -61,6 +61,10 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 		return probe(args[1:], in, out)
 	}
 	var o options
+	limit := 5 * time.Minute
+	if args[0] == "accept" {
+		limit = 20 * time.Minute
+	}
 	flags := flag.NewFlagSet("chaos "+args[0], flag.ContinueOnError)
 	flags.StringVar(&o.shoal, "shoal", "", "shoal program to test")
 	flags.StringVar(&o.redis, "redis", "redis-server", "redis-server whose answers are compared")
@@ -70,7 +74,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags.StringVar(&o.only, "only", "", "run this attack only")
 	flags.DurationVar(&o.hold, "hold", 3*time.Second, "how long each state of the cluster is watched, after its 3 s of grace")
 	flags.IntVar(&o.turns, "cycles", 1, "how often all faults are run through")
-	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "give up after this long")
+	flags.DurationVar(&o.limit, "limit", limit, "give up after this long")
 	flags.IntVar(&o.count, "nodes", 3, "nodes of repair, 3 or 5")
 	flags.DurationVar(&o.span, "for", time.Minute, "how long repair makes faults")
 	flags.DurationVar(&o.stretch, "stretch", 20*time.Second, "length of its stretches; after each everything is checked")

@@ -17,7 +17,8 @@ const keysPerRegistrar = 15 // of each writer
 // registers are few keys that are set, deleted, given an expiry and deprived of it, each by one writer of its own, so
 // that what may be read is known.
 type registers struct {
-	loose func() bool // whether sloppy quorums may have taken writes
+	loose  func() bool // whether sloppy quorums may have taken writes
+	unseen int         // see history.unseen
 
 	mu   sync.Mutex
 	keys [][]*register // by writer
@@ -145,6 +146,7 @@ func (g *registers) check(ctx context.Context, n *node) []string {
 // settle begins new histories with what was read.
 func (g *registers) settle() {
 	for _, reg := range g.all() {
+		g.unseen += len(reg.history.unseen())
 		if len(reg.seen) == 0 {
 			continue
 		}

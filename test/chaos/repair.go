@@ -36,11 +36,8 @@ func repair(ctx context.Context, h *house) error {
 	defer f.close() //nolint:errcheck // it returns none that matters here
 	d := newDriver(f, kinds, h.seed)
 	sloppy := f.count > ownersOf && !f.strict && f.has(ctx, "sloppy_writes")
-	works := []workload{
-		newUniqueKeys(),
-		&growSets{},
-		newRegisters(f.count*writersPerNode, func() bool { return sloppy }),
-	}
+	regs := newRegisters(f.count*writersPerNode, func() bool { return sloppy })
+	works := []workload{newUniqueKeys(), &growSets{}, regs}
 	h.say("%d nodes, seed %d, faults %s, stretches of %v until %v have passed", f.count, h.seed, strings.Join(kinds, ", "), h.stretch, h.span)
 	t := &tale{score: map[string]*score{}}
 	end := time.Now().Add(h.span)
@@ -52,6 +49,7 @@ func repair(ctx context.Context, h *house) error {
 	f.settled(ctx)
 	f.alarms(ctx)
 	t.tell(h, works, d)
+	h.say("%d DELs and EXPIREs were told that there is no key where one had been acknowledged before", regs.unseen)
 	return nil
 }
 
