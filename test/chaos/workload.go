@@ -34,16 +34,18 @@ type crew struct {
 	wg   sync.WaitGroup
 
 	mu     sync.Mutex
-	scores map[string]*score
-	errors map[string]int
+	scores map[string]*score // by workload
 }
 
 // employ lets the workloads' writers work, a share of them at each node, until end is called.
 func (f *fleet) employ(ctx context.Context, seed uint64, works []workload) *crew {
 	ctx, stop := context.WithCancel(ctx)
-	c := &crew{stop: stop, scores: map[string]*score{}, errors: map[string]int{}}
-	for i, w := range works {
+	c := &crew{stop: stop, scores: map[string]*score{}}
+	for _, w := range works {
 		c.scores[w.name()] = &score{}
+	}
+	for i, w := range works {
+		mine := c.scores[w.name()]
 		for writer := range len(f.nodes) * writersPerNode {
 			r := rand.New(rand.NewPCG(seed, uint64(i)<<32|uint64(writer)))
 			client := f.hasty[writer%len(f.nodes)]
@@ -51,7 +53,7 @@ func (f *fleet) employ(ctx context.Context, seed uint64, works []workload) *crew
 				for ctx.Err() == nil {
 					o := w.act(context.WithoutCancel(ctx), client, writer, r)
 					c.mu.Lock()
-					c.scores[w.name()][o]++
+					mine[o]++
 					c.mu.Unlock()
 					time.Sleep(pauseOfWriter)
 					if o == refused {
