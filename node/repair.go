@@ -34,7 +34,7 @@ const (
 	fillRetry, fillRepeat          = 1000, 2000
 	fillsAtOnce, fillRows          = 8, 256
 	fillBytes, fillTickRows        = 256 << 10, 512
-	hintEvery, hintRetry           = 2000, 300
+	hintEvery, hintRetry           = 2000, 1500 // an acknowledged hint is on a disk within a second, as a rule
 	hintTimeout, hintWindow        = 1000, 64
 	hintTickRows, hintRoundsAtOnce = 256, 8
 	hintShare                      = 10       // percent of the disk
