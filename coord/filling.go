@@ -27,7 +27,7 @@ func (m *Machine) onFilling(from ring.NodeID, it *wire.Item) {
 
 // PeersFilling is how many of their replicas the peers that are up fill, as they said.
 func (m *Machine) PeersFilling() (n int) {
-	for _, t := range m.filling {
+	for _, t := range m.filling { // order-free: a sum
 		for _, b := range t.bits {
 			n += bits.OnesCount8(b)
 		}
