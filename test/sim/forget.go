@@ -67,9 +67,9 @@ func (d *disk) Dead(p ring.Partition, expired int64, _ int, fn func(ring.Slot, [
 
 // reaped proves that nothing but tombstones and what has expired by every clock is reaped.
 func (o *oracle) reaped(d *disk, p ring.Partition, key string, left causal.Container, over causal.Vector) {
-	o.checkForgotten(d, p, over)
 	r := d.live[p]
 	row := r.View(r.rows[key])
+	o.checkForgotten(d, p, over.Join(row.Vector))
 	o.w.stats.reap++
 	o.w.trace("  REAP key %s on node %d: %s leaves %s", key, d.node, o.names(row), o.names(left))
 	for i := range row.Versions {
