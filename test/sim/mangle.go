@@ -39,12 +39,6 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags |= wire.FlagWhole
 			}
 		}
-	case bug(ClosedWithoutVectors):
-		for i := range items {
-			if it := &items[i]; it.Kind == wire.ItemActorKnown && !it.Has(wire.FlagRefused) {
-				it.Digest = it.Clock.Max(it.Life)
-			}
-		}
 	case bug(ClosedUnasked):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemActorKnown && n.disk.ring.Position(it.Partition, n.id) == 1 {
@@ -114,6 +108,13 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 			if b := &it.Repair.Boots[i]; n.boots[b.Node] != 0 {
 				b.Incarnation = n.boots[b.Node]
 			}
+		}
+	case bug(ClosedUnchecked) && it.Kind == wire.ItemClose:
+		it.Clock = &causal.Clock{}
+	case bug(RestoreReaped) && it.Kind == wire.ItemFetched:
+		for _, d := range n.disk.live[it.Partition].Horizon {
+			c := causal.Upto(d.Actor, d.Seq)
+			it.Clock.Union(&c)
 		}
 	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
 		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}

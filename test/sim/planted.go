@@ -32,6 +32,8 @@ const (
 	ClosedWithoutVectors     // a closing looks at clocks, not at rows' vectors
 	ClosedUnasked            // a closing does not ask one of the owners
 	ClosedWithoutFence       // frames of earlier boots are taken after a closing has asked
+	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
+	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
 	bugs
 )
 
@@ -62,6 +64,8 @@ var bugNames = [bugs]string{
 	"closed without looking at vectors",
 	"closed without asking an owner",
 	"closed without a fence",
+	"closed by an owner that lacks dots",
+	"restored although reaped",
 }
 
 func (b Bug) String() string { return bugNames[b] }

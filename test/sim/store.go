@@ -100,7 +100,9 @@ func (s state) apply(c *change) {
 		}
 		r.Horizon = r.Horizon.Join(c.horizon)
 	case changeTrim:
-		r.Horizon = r.Horizon.Join(c.horizon)
+		if c.clock == nil {
+			r.Horizon = r.Horizon.Join(c.horizon)
+		}
 		r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
 	case changeDamage:
 		delete(r.rows, c.key)
@@ -286,7 +288,7 @@ func (w *walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, erro
 		key := []byte(w.keys[0])
 		row, ok := w.r.rows[w.keys[0]]
 		row = w.r.View(row)
-		if bug(VectorNotHashed) {
+		if bug(VectorNotHashed) || bug(ClosedWithoutVectors) {
 			row = causal.Container{Versions: row.Versions}
 		}
 		if w.r.damaged[w.keys[0]] {
