@@ -19,6 +19,7 @@ type Config struct {
 	reapEvery  int64 // deleted rows are looked for this often
 	flushes    bool
 	expiry     bool
+	ages       bool // versions expire while the world runs
 	contexts   bool // VGET, VSET, VDEL
 	owned      bool // each key has one client, which waits for each answer
 	careful    bool // the adversary never exceeds W-1 losses, though other copies may be left
@@ -79,6 +80,7 @@ func configure(r *random) Config {
 		c.reapEvery, c.syncs, c.every = int64(r.between(20, 200)), int64(r.between(100, 400)), int64(r.between(100, 500))
 	}
 	c.shapeFaults(r)
+	c.ages = c.expiry && c.faults && r.percent(60)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	return c
 }
