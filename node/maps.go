@@ -59,6 +59,8 @@ func (n *Node) installLocked(m *ring.Map) error {
 	n.mu.coord.Install(m)
 	n.mu.puller.Install(n.now(), m, trusted)
 	n.mu.comparer.Install(n.now(), m)
+	n.mu.reaper.Install(n.now(), m)
+	n.mu.closer.Install(m)
 	n.perform(n.mu.agree.Install(m))
 	n.show()
 	return nil

@@ -61,6 +61,7 @@ type Node struct {
 		puller   *antientropy.Puller
 		comparer *antientropy.Comparer
 		parts    []wire.Part // puller, comparer and the like, in the order in which they are driven
+		forgetting
 		agree    *ring.Agreement
 		vectors  vectors
 		token    uint64 // of the last survey
@@ -166,6 +167,7 @@ func (n *Node) makeMachines() {
 	}, n.store)
 	n.mu.comparer = antientropy.NewComparer(compareConfig(n.id.Node, n.opts.CompareEvery), n.store)
 	n.mu.parts = []wire.Part{n.mu.puller, n.mu.comparer}
+	n.makeForgetting(nil)
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
@@ -212,7 +214,7 @@ func (n *Node) timers() {
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
-			case more || !n.settled() || n.mu.comparer.Busy(now):
+			case more || !n.settled() || n.mu.comparer.Busy(now) || n.mu.closer.Busy():
 				busy = now
 			case now-busy > idleAfter.Milliseconds():
 				next = idleEvery
@@ -222,6 +224,7 @@ func (n *Node) timers() {
 			for _, part := range n.mu.parts {
 				part.Tick(now)
 			}
+			n.mu.fence()
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
 		})
