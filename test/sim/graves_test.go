@@ -4,18 +4,20 @@ import (
 	"slices"
 	"testing"
 
+	"shoal/ring"
 	"shoal/wire"
 )
 
 // Histories of what lives that ended leave behind, and of what is forgotten: random search rarely meets them. The same
 // functions run with the planted bugs that they are there for (planted_test.go).
 
-func TestWhatAnotherOwnerHoldsIsNotVoid(t *testing.T)     { heldElsewhere(t) }
-func TestAnOwnerThatLacksADotDoesNotClose(t *testing.T)   { closedBehind(t) }
-func TestAFrameOfAnEarlierBootAfterAClosing(t *testing.T) { lateFrame(t) }
-func TestADotThatOnlyAVectorNamesIsClosed(t *testing.T)   { onlyNamed(t) }
-func TestAComparisonAnswersAfterReaping(t *testing.T)     { lateComparison(t) }
-func TestATombstoneWaitsForAVersionOnItsWay(t *testing.T) { lateVersion(t) }
+func TestWhatAnotherOwnerHoldsIsNotVoid(t *testing.T)            { heldElsewhere(t) }
+func TestAnOwnerThatLacksADotDoesNotClose(t *testing.T)          { closedBehind(t) }
+func TestAFrameOfAnEarlierBootAfterAClosing(t *testing.T)        { lateFrame(t) }
+func TestWhatAnEarlierBootOfAnotherToldIsWaitedFor(t *testing.T) { toldAndLost(t) }
+func TestADotThatOnlyAVectorNamesIsClosed(t *testing.T)          { onlyNamed(t) }
+func TestAComparisonAnswersAfterReaping(t *testing.T)            { lateComparison(t) }
+func TestATombstoneWaitsForAVersionOnItsWay(t *testing.T)        { lateVersion(t) }
 
 // grave is a world of two keys that forgets and closes quickly, without timers of its own but those.
 func grave(t testing.TB, change func(*Config)) *history {
@@ -127,6 +129,47 @@ func lateFrame(t testing.TB) {
 	h.disconnect(h.nodes[c], h.nodes[a], 0)
 	h.mayConnect(h.nodes[a], h.nodes[c])
 	h.settles()
+}
+
+// Two lives end. What the second had taken of the first, told, and lost, is still on its way to the third owner, which has
+// not noticed: its word that it does not know the dot would be worth nothing.
+func toldAndLost(t testing.TB) {
+	h := grave(t, nil)
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.advance(h.now + 100)
+	h.losing(func(_, to int, k wire.Kind) bool { return to == b && (k == wire.ItemWrite || k == wire.ItemPulled) }, func() { h.put(a, 0, true) })
+	h.losing(func(_, to int, k wire.Kind) bool {
+		return to == c && k == wire.ItemWrite || to == b && k == wire.ItemPulled
+	}, func() { h.put(a, 1, true) })
+	h.slow(c, b, 4000)
+	h.writeBack(c, b)
+	h.slow(c, b, 0)
+	l, _ := h.link(b, c)
+	l.planned = true
+	h.crash(a, true)
+	h.crash(c, true)
+	h.heap.list = slices.DeleteFunc(h.heap.list, func(e event) bool { return e.kind == evDown && e.node == b && e.peer == c })
+	h.heap.drop(evBoot)
+	h.advance(h.now + 300)
+	h.bootAgain(h.nodes[c])
+	h.bootAgain(h.nodes[a])
+	h.losing(func(_, to int, k wire.Kind) bool { return to == b && (k == wire.ItemClose || k == wire.ItemPulled) }, func() { h.advance(h.now + 4500) })
+	l.planned = false
+	h.disconnect(h.nodes[b], h.nodes[c], 0)
+	h.mayConnect(h.nodes[b], h.nodes[c])
+	h.settles()
+}
+
+// writeBack sends a copy of the first key's row, as a read does that has met an owner without it.
+func (h *history) writeBack(from, to int) {
+	n, key := h.nodes[from], []byte(h.keys[0])
+	it := wire.Item{Kind: wire.ItemWrite, ID: 1 << 40, Slot: ring.SlotOf(key), Key: key, Life: n.disk.live[0].Life, Row: n.disk.live[0].rows[h.keys[0]]}
+	if it.Row.Empty() {
+		h.t.Fatal("there is no row")
+	}
+	wire.AppendFrames(nil, wire.Header{HLC: uint64(n.now()) << 16, Epoch: n.disk.ring.Epoch}, wire.Encoded{}, []wire.Item{it}, 1<<14, 0, func(frame []byte) {
+		h.transmit(n, to, slices.Clone(frame))
+	})
 }
 
 // A dot that no clock has is named by the vector of a tombstone alone.

@@ -103,9 +103,13 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 				it.Repair.Durable = &c
 			}
 		}
-	case bug(ClosedWithoutFence) && it.Kind == wire.ItemActor:
+	case (bug(ClosedWithoutFence) || bug(ClosedByActorAlone)) && it.Kind == wire.ItemActor:
 		for i := range it.Repair.Boots {
-			if b := &it.Repair.Boots[i]; n.boots[b.Node] != 0 {
+			b := &it.Repair.Boots[i]
+			if of := n.w.nodes[n.w.lives[it.Life].node]; bug(ClosedByActorAlone) && b.Node == of.id {
+				continue
+			}
+			if n.boots[b.Node] != 0 {
 				b.Incarnation = n.boots[b.Node]
 			}
 		}

@@ -34,6 +34,7 @@ const (
 	ClosedWithoutFence       // frames of earlier boots are taken after a closing has asked
 	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
 	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
+	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
 	bugs
 )
 
@@ -66,6 +67,7 @@ var bugNames = [bugs]string{
 	"closed without a fence",
 	"closed by an owner that lacks dots",
 	"restored although reaped",
+	"closed while another's earlier boot is heard",
 }
 
 func (b Bug) String() string { return bugNames[b] }

@@ -21,6 +21,7 @@ var directed = map[Bug]func(testing.TB){
 	ClosedUnasked:        heldElsewhere,
 	ClosedUnchecked:      closedBehind,
 	ClosedWithoutFence:   lateFrame,
+	ClosedByActorAlone:   toldAndLost,
 }
 
 // witness is a test that is to fail.
