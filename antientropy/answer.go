@@ -24,11 +24,16 @@ type hint struct {
 
 const maxHints = 16 // messages' worth of keys; what is beyond will be found by a comparison of this node's own
 
+// replicaOf is the replica of a partition that this node owns, nil when there is none or it is being filled: that one is
+// neither compared nor does it answer.
 func (m *Comparer) replicaOf(p ring.Partition) *causal.Replica {
 	if m.ring == nil || int(p) >= m.ring.Q || m.ring.Position(p, m.cfg.Self) < 0 {
 		return nil
 	}
-	return m.store.Replica(p)
+	if rep := m.store.Replica(p); rep != nil && !rep.Filling {
+		return rep
+	}
+	return nil
 }
 
 // onQuestion begins the walk that a question needs. A peer asks one question at a time.

@@ -57,7 +57,9 @@ func (m *Comparer) begin(now int64) {
 		case !m.up[x.peer]:
 		case x.due > now:
 			m.wake = min(m.wake, x.due)
-		case m.store.Replica(x.partition) != nil:
+		case m.replicaOf(x.partition) == nil:
+			m.wake = min(m.wake, now+max(1, m.cfg.Retry))
+		default:
 			m.wake = now
 			m.now = &exchange{
 				partition: x.partition, peer: x.peer, of: x, at: now, horizon: x.horizon,

@@ -84,6 +84,7 @@ type Comparer struct {
 	ring   *ring.Map
 	up     map[ring.NodeID]bool
 	pairs  []pair
+	rows   int   // to be looked at in one Tick
 	next   int   // where the search for a due pair goes on
 	wake   int64 // no pair is due before
 	now    *exchange
@@ -96,8 +97,11 @@ type Comparer struct {
 
 // NewComparer makes a comparer without a ring map.
 func NewComparer(cfg CompareConfig, store Rows) *Comparer {
-	return &Comparer{cfg: cfg, store: store, up: map[ring.NodeID]bool{}, wake: never}
+	return &Comparer{cfg: cfg, store: store, rows: cfg.TickRows, up: map[ring.NodeID]bool{}, wake: never}
 }
+
+// Pace makes each Tick do only share parts in of of its full work.
+func (m *Comparer) Pace(share, of int) { m.rows = max(1, m.cfg.TickRows*share/of) }
 
 // Install makes r the ring map.
 func (m *Comparer) Install(now int64, r *ring.Map) {
@@ -226,7 +230,7 @@ func (m *Comparer) Age(now int64) int64 {
 
 // Tick does a slice of work: at most TickRows rows are looked at. With nothing due it costs nothing.
 func (m *Comparer) Tick(now int64) {
-	left := m.cfg.TickRows
+	left := m.rows
 	if m.now != nil && now >= m.now.deadline {
 		m.abandon(now)
 	}

@@ -16,6 +16,10 @@ func (m *Puller) onPull(from ring.NodeID, it *wire.Item) {
 		return
 	}
 	m.Stats.Answers++
+	if !it.Clock.CoversVector(rep.Horizon) {
+		m.refuse(from, it, rep)
+		return
+	}
 	clock := rep.Clock.Clone() // before the first row is read
 	answer := wire.Item{Kind: wire.ItemPulled, ID: it.ID, Partition: it.Partition, Life: rep.Life, Repair: m.durable(it.Partition)}
 	whole := m.collect(it.Partition, it.Clock, &answer)
@@ -71,8 +75,12 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 	}
 	m.close(e)
 	rep := m.store.Replica(it.Partition)
-	if rep == nil || rep.Life != e.life {
+	if rep == nil || rep.Life != e.life || rep.Filling {
 		e.due = now
+		return
+	}
+	if it.Has(wire.FlagRefused) {
+		m.fallBehind(now, e, rep, it.Horizon)
 		return
 	}
 	all := m.take(rep, it)
@@ -86,11 +94,8 @@ func (m *Puller) onPulled(now int64, from ring.NodeID, it *wire.Item) {
 		}
 		return
 	}
-	if !e.asked.CoversVector(it.Horizon) {
-		m.Stats.Behind++
-		if rep.Clock.CoversVector(it.Horizon) {
-			e.due = now // the horizon rose while the question was on its way
-		}
+	if !e.asked.CoversVector(it.Horizon) { // the log was trimmed while the answer was made, or it would be a refusal
+		m.fallBehind(now, e, rep, it.Horizon)
 		return
 	}
 	if !rep.Clock.Covers(it.Clock) {
@@ -132,6 +137,7 @@ func (m *Puller) take(rep *causal.Replica, it *wire.Item) bool {
 		if a.Changed || len(a.Fresh) > 0 {
 			m.store.Put(p, r.Slot, r.Key, a.Row, a.Fresh)
 			m.Stats.KeysTaken++
+			m.Stats.Bytes += uint64(r.Row.Size() + len(r.Key))
 		}
 	}
 	for i := range it.Entries {

@@ -37,7 +37,8 @@ type Config struct {
 // Stats counts since the machine was made.
 type Stats struct {
 	Pulls, Answers, KeysTaken, DotsTaken uint64
-	Behind                               uint64 // answers whose horizon the clock did not reach
+	Bytes                                uint64 // of rows taken
+	Behind                               uint64 // answers whose horizon the clock that was shown did not reach
 	TwoValues                            uint64
 	Unreadable                           uint64
 }
@@ -69,9 +70,11 @@ type Puller struct {
 	up     map[ring.NodeID]bool
 	pulls  [][]pull // per partition; empty where this node is no owner
 	whole  []bool
+	most   int // pulls under way at once
 	next   int // where Tick goes on
 	asked  int
 	nextID uint64
+	lags   []lag
 	out    []Out
 	Stats  Stats
 }
@@ -81,8 +84,11 @@ type Out = wire.Out
 
 // New makes a puller without a ring map.
 func New(cfg Config, store Store) *Puller {
-	return &Puller{cfg: cfg, store: store, lives: newLives(cfg.Self, store), up: map[ring.NodeID]bool{}}
+	return &Puller{cfg: cfg, store: store, most: cfg.MaxAsked, lives: newLives(cfg.Self, store), up: map[ring.NodeID]bool{}}
 }
+
+// Pace lets only share parts in of of the usual number of pulls be under way at once.
+func (m *Puller) Pace(share, of int) { m.most = max(1, m.cfg.MaxAsked*share/of) }
 
 // Lives is what pulls have told of the other owners. Other machines read it, and may add to it what they hear.
 func (m *Puller) Lives() *Lives { return m.lives }
@@ -120,12 +126,13 @@ func (m *Puller) WholeCount() (whole, all int) {
 }
 
 // Install makes r the ring map. trusted says of a partition's replica whether it lost nothing when its life began:
-// it was kept over the boot (or from the older map) with all that it had acknowledged.
+// it was kept over the boot (or from the older map) with all that it had acknowledged. One that is being filled is not.
 func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bool) {
 	old := m.pulls
 	whole := make([]bool, r.Q)
 	for i := range whole {
-		whole[i] = r.Position(ring.Partition(i), m.cfg.Self) >= 0 && trusted(ring.Partition(i))
+		p := ring.Partition(i)
+		whole[i] = r.Position(p, m.cfg.Self) >= 0 && trusted(p) && !m.filling(p)
 	}
 	m.ring = r
 	m.lives.install(r)
@@ -160,7 +167,7 @@ func (m *Puller) Install(now int64, r *ring.Map, trusted func(ring.Partition) bo
 // write then include one of them, or this replica itself in a life that lost nothing. One that is not whole may lack
 // what it had acknowledged, just as this one, so it counts only together with all others: somewhere the write stands.
 func (m *Puller) judge(p ring.Partition) {
-	if m.whole[p] {
+	if m.whole[p] || m.filling(p) {
 		return
 	}
 	n := len(m.pulls[p]) + 1
@@ -174,6 +181,11 @@ func (m *Puller) judge(p ring.Partition) {
 		}
 	}
 	m.whole[p] = pulled == n-1 || sound >= n-min(m.cfg.W, n)+1
+}
+
+func (m *Puller) filling(p ring.Partition) bool {
+	rep := m.store.Replica(p)
+	return rep != nil && rep.Filling
 }
 
 // Up says that the connection to a peer stands: everything shared with it is due.
@@ -244,18 +256,18 @@ func (m *Puller) close(e *pull) {
 // Tick asks what is due, at most MaxAsked questions at once, each partition in its turn. A question that was not
 // answered in time gives up its place: peers without a map or a replica do not answer.
 func (m *Puller) Tick(now int64) {
-	if m.asked >= m.cfg.MaxAsked {
+	if m.asked >= m.most {
 		m.giveUp(now)
 	}
 	for range m.pulls {
-		if m.asked >= m.cfg.MaxAsked {
+		if m.asked >= m.most {
 			return
 		}
 		if m.next >= len(m.pulls) {
 			m.next = 0
 		}
 		for i := range m.pulls[m.next] {
-			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.cfg.MaxAsked) {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.most) {
 				m.ask(now, e)
 			}
 		}
@@ -276,7 +288,7 @@ func (m *Puller) giveUp(now int64) {
 
 func (m *Puller) ask(now int64, e *pull) {
 	rep := m.store.Replica(e.partition)
-	if rep == nil {
+	if rep == nil || rep.Filling {
 		return
 	}
 	m.close(e)

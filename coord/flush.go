@@ -18,7 +18,7 @@ func (m *Machine) startFlush(now int64, op *wire.Op, o origin) {
 		p.whole.add(p.self)
 	}
 	for i, owner := range p.owners {
-		if i != p.self && m.up[owner] {
+		if i != p.self && m.reaches(owner, op.Partition) {
 			p.asked.add(i)
 			m.send(owner, wire.ItemClockRead, p.id).Partition = op.Partition
 		}
@@ -52,7 +52,11 @@ func (m *Machine) onClock(now int64, p *pending, at int, it *wire.Item) {
 	m.clockProgress(now, p)
 }
 
-func (m *Machine) clockProgress(_ int64, p *pending) {
+func (m *Machine) clockProgress(now int64, p *pending) {
+	if m.replicaOf(p.op.Partition) == nil {
+		m.yield(now, p)
+		return
+	}
 	if p.whole.count() < p.need {
 		if p.asked == 0 {
 			m.finish(p, status(wire.NoReplicas))
@@ -60,7 +64,7 @@ func (m *Machine) clockProgress(_ int64, p *pending) {
 		return
 	}
 	rep := m.replicaOf(p.op.Partition)
-	if rep == nil || m.liveCount(p.owners) < quorum(m.cfg.W, p.owners) {
+	if rep == nil || m.liveCount(p.op.Partition, p.owners) < quorum(m.cfg.W, p.owners) {
 		m.finish(p, status(wire.NoReplicas))
 		return
 	}
@@ -69,7 +73,7 @@ func (m *Machine) clockProgress(_ int64, p *pending) {
 	dropped := p.clock.Clone()
 	m.beginCopies(p, wire.Result{})
 	for i, owner := range p.owners {
-		if i == p.self || !m.up[owner] {
+		if i == p.self || !m.reaches(owner, p.op.Partition) {
 			continue
 		}
 		p.asked.add(i)

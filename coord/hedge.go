@@ -50,7 +50,10 @@ func (x *patience) spend() bool {
 }
 
 // delay is the time to wait, ms, at most most.
-func (x *patience) delay(most int64) int64 {
+func (x *patience) delay(most int64) int64 { return min(most, max(leastHedge, x.p99())) }
+
+// p99 is within which time all but a hundredth of the answers came, ms, rounded up to a power of two.
+func (x *patience) p99() int64 {
 	left := x.total / 100
 	i := len(x.counts) - 1
 	for ; i > 0; i-- {
@@ -59,8 +62,12 @@ func (x *patience) delay(most int64) int64 {
 		}
 		left -= x.counts[i]
 	}
-	return min(most, max(leastHedge, int64(1)<<i))
+	return int64(1) << i
 }
+
+// P99 is within which time, ms, all but a hundredth of the operations that waited for other nodes lately had their answers,
+// rounded up to a power of two.
+func (m *Machine) P99() int64 { return m.patience.p99() }
 
 // late notes that the owners which were asked and have not answered lag behind: for a while others are asked first, or
 // each operation that they are asked for would wait for a hedge.
@@ -82,15 +89,15 @@ func (m *Machine) lags(owner ring.NodeID) bool {
 	return ok
 }
 
-// inTurn calls f with the position of each owner that is up, this node apart, until it returns false: those that lag
-// behind come last.
+// inTurn calls f with the position of each owner that can be asked, this node apart, until it returns false: those that
+// lag behind come last.
 func (m *Machine) inTurn(p *pending, f func(i int) bool) {
 	for _, lagging := range []bool{false, true} {
 		if lagging && len(m.lagging) == 0 {
 			return
 		}
 		for i, owner := range p.owners {
-			if i != p.self && m.up[owner] && m.lags(owner) == lagging && !f(i) {
+			if i != p.self && m.reaches(owner, p.op.Partition) && m.lags(owner) == lagging && !f(i) {
 				return
 			}
 		}

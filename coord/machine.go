@@ -25,6 +25,8 @@ type Store interface {
 	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
 	// Renew gives the replica a fresh actor, durably: one of its rows proved unreadable.
 	Renew(p ring.Partition) error
+	// Hint is what this node keeps of a key for owners that could not be reached; the zero Container: nothing.
+	Hint(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
 	// Count is the number of live keys of a partition, CountSlot of a slot.
 	Count(p ring.Partition, now int64) int64
 	CountSlot(s ring.Slot, now int64) int64
@@ -34,7 +36,7 @@ type Store interface {
 type Config struct {
 	Self       ring.NodeID
 	R, W       int   // each is lowered to the number of owners there are
-	Strict     bool  // refuse reads that R owners cannot answer
+	Strict     bool  // refuse reads that R owners cannot answer, and writes that W owners cannot take: no hints
 	Timeout    int64 // an operation's deadline after its arrival
 	Hedge      int64 // one more owner is asked after this long at the latest; sooner where answers are fast
 	SiblingMax int   // VSET is refused when it would leave more live values than this
@@ -45,6 +47,7 @@ type Config struct {
 type Stats struct {
 	Forwarded, HandedOver, ReadFirst   uint64
 	SloppyReads, ReadRepairs, Timeouts uint64
+	SloppyWrites                       uint64 // writes for which a node that is no owner was asked to keep a hint
 	SharedReads, Hedges                uint64
 	Conflicts                          uint64 // writes that met a live value their context did not cover
 	TwoValues                          uint64 // one dot with two values: an alarm
@@ -76,12 +79,15 @@ type Machine struct {
 	cfg   Config
 	store Store
 	ring  *ring.Map
-	whole func(ring.Partition) bool
+	// fallbacks by partition, as far as they were needed: see fallbacksOf
+	fallbacks [][]ring.NodeID
+	whole     func(ring.Partition) bool
 	// current says whether a replica has caught up with the owners that are up; nil: always
 	current func(ring.Partition) bool
 
 	up         map[ring.NodeID]bool
 	passedOver map[ring.NodeID]bool  // skewed clocks: alive, but not to coordinate
+	filling    map[ring.NodeID]told  // peers' replicas that are being filled, as they said in this connection
 	ahead      map[ring.NodeID]int64 // by how many ms a peer's clock is ahead of ours: see Heard
 
 	hlc      uint64
@@ -109,6 +115,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		cfg: cfg, store: store, whole: whole,
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
+		filling:    map[ring.NodeID]told{},
 		ahead:      map[ring.NodeID]int64{},
 		patience:   patience{saved: savedHedges},
 		sharing:    sharing{},
@@ -117,7 +124,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 }
 
 // Install makes m the ring map. Operations under way end by the owners they began with.
-func (m *Machine) Install(r *ring.Map) { m.ring = r }
+func (m *Machine) Install(r *ring.Map) { m.ring, m.fallbacks = r, nil }
 
 // ReadFirstUnless makes the first owner, too, read a quorum before it writes to a partition for which current is false:
 // after a boot or a cut others may have coordinated, and a write that has not seen theirs would stay beside it.
@@ -180,12 +187,18 @@ func (m *Machine) dropBox(to ring.NodeID) {
 	}
 }
 
-func (m *Machine) live(n ring.NodeID) bool { return n == m.cfg.Self || m.up[n] }
+// live reports whether an owner can coordinate or hold a copy of the partition, as far as this node knows.
+func (m *Machine) live(n ring.NodeID, p ring.Partition) bool {
+	if n == m.cfg.Self {
+		return !m.selfFilling(p)
+	}
+	return m.reaches(n, p)
+}
 
-func (m *Machine) liveCount(owners []ring.NodeID) int {
+func (m *Machine) liveCount(p ring.Partition, owners []ring.NodeID) int {
 	n := 0
 	for _, o := range owners {
-		if m.live(o) {
+		if m.live(o, p) {
 			n++
 		}
 	}
@@ -193,14 +206,14 @@ func (m *Machine) liveCount(owners []ring.NodeID) int {
 }
 
 // first is the owner that should coordinate: the first live one whose clock can be trusted, else the first live one.
-func (m *Machine) first(owners []ring.NodeID) (ring.NodeID, bool) {
+func (m *Machine) first(p ring.Partition, owners []ring.NodeID) (ring.NodeID, bool) {
 	for _, o := range owners {
-		if m.live(o) && !m.passedOver[o] {
+		if m.live(o, p) && !m.passedOver[o] {
 			return o, true
 		}
 	}
 	for _, o := range owners {
-		if m.live(o) {
+		if m.live(o, p) {
 			return o, true
 		}
 	}

@@ -2,13 +2,15 @@ package coord
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"shoal/causal"
 	"shoal/ring"
 	"shoal/wire"
 )
 
-// cluster is three owners A B C (in the list's order) of one partition and one member D that owns nothing. Items are
+// cluster is three owners A B C (in the list's order) of one partition and members D (and E ...) that own nothing. Items are
 // delivered by hand; package test/sim searches what these tests only show.
 type cluster struct {
 	t        *testing.T
@@ -21,14 +23,18 @@ type cluster struct {
 	token    uint64
 	done     map[uint64]wire.Result
 	sent     int // items
+	acks     []ack
+	notes    uint64
 }
 
 const a, b, c, d = 0, 1, 2, 3
 
-func newCluster(t *testing.T) *cluster {
-	x := &cluster{t: t, now: 1_000_000, held: map[[2]int]bool{}, done: map[uint64]wire.Result{}, whole: []bool{true, true, true, true}}
+func newCluster(t *testing.T) *cluster { return newClusterOf(t, 4) }
+
+func newClusterOf(t *testing.T, members int) *cluster {
+	x := &cluster{t: t, now: 1_000_000, held: map[[2]int]bool{}, done: map[uint64]wire.Result{}, whole: slices.Repeat([]bool{true}, members)}
 	m := ring.Found(ring.ClusterID{1}, [32]byte{2}, 3, 1, member(1))
-	for id := ring.NodeID(2); id <= 4; id++ {
+	for id := ring.NodeID(2); int(id) <= members; id++ {
 		next, err := m.WithMember(member(id))
 		if err != nil {
 			t.Fatal(err)
@@ -86,6 +92,7 @@ func (x *cluster) settle() {
 			for _, o := range out {
 				moved = true
 				x.machines[x.index(o.To)].Step(x.now, x.ids[i], o.Items)
+				x.keep(x.index(o.To), i, o.Items)
 			}
 		}
 	}
@@ -94,6 +101,32 @@ func (x *cluster) settle() {
 			x.done[done.Token] = done.Result
 		}
 	}
+}
+
+// keep does for hints what package handoff does.
+func (x *cluster) keep(at, from int, items []wire.Item) {
+	for i := range items {
+		if it := &items[i]; it.Kind == wire.ItemHint {
+			f := wire.FlagRefused
+			if s := x.stores[at]; !s.full {
+				f = 0
+				s.hints[string(it.Key)] = causal.Merge(s.hints[string(it.Key)], it.Row)
+			}
+			x.acks = append(x.acks, ack{at, from, wire.Item{Kind: wire.ItemAck, ID: it.ID, Flags: f}})
+		}
+	}
+	for _, k := range x.acks {
+		if !x.held[[2]int{k.from, k.to}] {
+			x.machines[k.to].Step(x.now, x.ids[k.from], []wire.Item{k.item})
+		}
+	}
+	x.acks = x.acks[:0]
+}
+
+// ack is an answer to a hint on its way.
+type ack struct {
+	from, to int
+	item     wire.Item
 }
 
 func (x *cluster) index(id ring.NodeID) int {
@@ -196,6 +229,9 @@ func TestWithoutTheFirstOwnerTheNextReadsAQuorumFirst(t *testing.T) {
 
 func TestTooFewOwnersWriteNothing(t *testing.T) {
 	x := newCluster(t)
+	for _, m := range x.machines {
+		m.cfg.Strict = true
+	}
 	x.down(b)
 	x.down(c)
 	x.expect(x.do(a, plainSet("v")), wire.NoReplicas)
@@ -203,6 +239,7 @@ func TestTooFewOwnersWriteNothing(t *testing.T) {
 	if x.stores[a].replica.Seq != 0 {
 		t.Fatal("a dot was issued")
 	}
+	x.machines[a].cfg.Strict = false
 	if r := x.do(a, op(wire.OpGet)); r.Status != wire.OK || r.Found {
 		t.Fatalf("reads answer from the copy that is left: %+v", r)
 	}

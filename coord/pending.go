@@ -68,6 +68,7 @@ type pending struct {
 	whole     set // owners whose answer counts towards R
 	acked     set // owners that hold the write
 	must      set // owners that must be among the W while they are up
+	standins  []standin
 	digest    uint64
 	digests   []uint64 // by owner
 	need      int
@@ -86,7 +87,7 @@ func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 	}
 	m.retains = m.retains || o.from != 0
 	*p = pending{
-		op: op, begun: now, deadline: o.deadline, hedgeAt: now + m.patience.delay(m.cfg.Hedge), digests: p.digests[:0],
+		op: op, begun: now, deadline: o.deadline, hedgeAt: now + m.patience.delay(m.cfg.Hedge), digests: p.digests[:0], standins: p.standins[:0],
 		token: o.token, index: o.index, from: o.from, reply: o.reply, shared: o.shared, orphan: o.orphan, handed: o.handed,
 	}
 	p.owners = m.ring.OwnersOf(op.Partition)
@@ -114,7 +115,7 @@ func (m *Machine) forget(p *pending) origin {
 	m.waiting.remove(p)
 	m.leave(p)
 	m.patience.ended()
-	*p = pending{digests: p.digests[:0]}
+	*p = pending{digests: p.digests[:0], standins: p.standins[:0]}
 	if len(m.free) < maxFree {
 		m.free = append(m.free, p)
 	}

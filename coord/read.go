@@ -35,7 +35,7 @@ func (m *Machine) startRead(now int64, op *wire.Op, o origin) {
 func (m *Machine) readElsewhere(now int64, op *wire.Op, o origin, err error) {
 	if o.from == 0 {
 		for _, owner := range m.ring.OwnersOf(op.Partition) {
-			if m.up[owner] {
+			if m.reaches(owner, op.Partition) {
 				m.Stats.Unreadable++
 				m.forward(now, op, o, owner)
 				return
@@ -59,7 +59,7 @@ func (m *Machine) ask(now int64, p *pending, row causal.Container) {
 		p.whole.add(p.self)
 		p.digests[p.self] = p.digest
 	}
-	if first, ok := m.first(p.owners); ok && first != m.cfg.Self {
+	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		m.askOwner(p, position(p.owners, first))
 	}
 	m.askMore(p, p.need-p.whole.count()-p.asked.count())
@@ -88,7 +88,7 @@ func (m *Machine) onRead(from ring.NodeID, it *wire.Item) {
 	answer := m.send(from, wire.ItemRow, it.ID)
 	rep := m.replicaOf(it.Partition)
 	if rep == nil {
-		answer.Flags = wire.FlagRefused
+		m.answerHint(it, answer)
 		return
 	}
 	row, err := m.store.Row(it.Partition, it.Slot, it.Key)
@@ -126,23 +126,36 @@ func (m *Machine) onRow(now int64, p *pending, at int, it *wire.Item) {
 		p.digests[at] = p.digest
 	default:
 		p.digests[at] = digest(it.Row)
-		rep := m.replicaOf(p.op.Partition)
-		row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
-		if rep == nil || err != nil {
-			m.finish(p, status(wire.ClusterDown))
+		if !m.takeAnswer(p, it) {
 			return
-		}
-		if it.Has(wire.FlagFlushed) {
-			row = m.strip(p.op, row, it.Clock)
-		}
-		if m.admit(rep, p.op.Partition, p.op.Slot, p.op.Key, row, it.Row).Changed {
-			m.Stats.ReadRepairs++
 		}
 	}
 	if it.Has(wire.FlagWhole) {
 		p.whole.add(at)
 	}
 	m.readProgress(now, p)
+}
+
+// takeAnswer merges an answer's row into the local one. Where that is not possible it ends the operation and reports
+// false.
+func (m *Machine) takeAnswer(p *pending, it *wire.Item) bool {
+	rep := m.replicaOf(p.op.Partition)
+	if rep == nil {
+		m.yield(m.now, p)
+		return false
+	}
+	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
+	if err != nil {
+		m.finish(p, status(wire.ClusterDown))
+		return false
+	}
+	if it.Has(wire.FlagFlushed) {
+		row = m.strip(p.op, row, it.Clock)
+	}
+	if m.admit(rep, p.op.Partition, p.op.Slot, p.op.Key, row, it.Row).Changed {
+		m.Stats.ReadRepairs++
+	}
+	return true
 }
 
 // strip takes from the local row what flushes dropped at another owner. The flush itself comes by pull.
@@ -158,11 +171,15 @@ func (m *Machine) strip(op *wire.Op, row causal.Container, dropped *causal.Clock
 
 // readProgress ends the collecting when R whole owners have answered, or when no more answers can come.
 func (m *Machine) readProgress(now int64, p *pending) {
+	if m.replicaOf(p.op.Partition) == nil {
+		m.yield(now, p)
+		return
+	}
 	if p.whole.count() < p.need {
 		if short := p.need - p.whole.count() - p.asked.count(); short > 0 && now < p.deadline {
 			m.askMore(p, short)
 		}
-		if p.asked != 0 {
+		if p.asked != 0 || p.waitsForHints() || m.askHints(now, p) {
 			return
 		}
 		if p.op.Code.Write() {
@@ -225,7 +242,7 @@ func (m *Machine) show(now int64, p *pending) {
 		return
 	}
 	p.phase, p.result, p.need = phaseWriteBack, res, need
-	p.acked, p.asked, p.must = same, differ, 0
+	p.acked, p.asked, p.must, p.standins = same, differ, 0, p.standins[:0]
 	m.repair(p, differ, p.id, row)
 	m.writeProgress(p)
 }

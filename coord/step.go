@@ -69,12 +69,12 @@ func (m *Machine) route(now int64, op *wire.Op, o origin) {
 		return
 	}
 	owners := m.ring.OwnersOf(op.Partition)
-	target, ok := m.first(owners)
+	target, ok := m.first(op.Partition, owners)
 	if !ok {
 		m.deliver(o, status(unreachable(op.Code)))
 		return
 	}
-	mine := m.ring.Position(op.Partition, m.cfg.Self) >= 0
+	mine := m.ring.Position(op.Partition, m.cfg.Self) >= 0 && !m.selfFilling(op.Partition)
 	if mine && (target == m.cfg.Self || !op.Code.Write() && op.Code.Keyed()) {
 		m.coordinate(now, op, o)
 		return
@@ -99,7 +99,7 @@ func (m *Machine) forward(now int64, op *wire.Op, o origin, target ring.NodeID) 
 func (m *Machine) forwardTo(p *pending, target ring.NodeID, f wire.Flags) {
 	p.phase, p.target = phaseForward, target
 	p.tries++
-	if p.op.Code.Write() && p.op.Code.Keyed() && p.self >= 0 && f == 0 && m.store.Replica(p.op.Partition) != nil {
+	if p.op.Code.Write() && p.op.Code.Keyed() && p.self >= 0 && f == 0 && m.replicaOf(p.op.Partition) != nil {
 		f |= wire.FlagShared
 	}
 	m.sendOp(p, target).Flags = f
@@ -117,6 +117,10 @@ func (m *Machine) sendOp(p *pending, target ring.NodeID) *wire.Item {
 func (m *Machine) coordinate(now int64, op *wire.Op, o origin) {
 	if m.store.Replica(op.Partition) == nil {
 		m.deliver(o, wire.Result{Status: wire.TryAgain, Err: "this owner has no replica of the partition yet"})
+		return
+	}
+	if !m.serves(op, o) {
+		m.elsewhere(now, op, o)
 		return
 	}
 	switch {
@@ -149,6 +153,8 @@ func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 			m.onRead(from, it)
 		case wire.ItemClockRead:
 			m.onClockRead(from, it)
+		case wire.ItemFilling:
+			m.onFilling(from, it)
 		case wire.ItemResult, wire.ItemAck, wire.ItemRow, wire.ItemClock:
 			if p := m.waiting.find(it.ID); p != nil {
 				m.onAnswer(now, p, from, it)
@@ -182,11 +188,15 @@ func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
 func (m *Machine) onAnswer(now int64, p *pending, from ring.NodeID, it *wire.Item) {
 	if it.Kind == wire.ItemResult {
 		if p.phase == phaseForward && (from == p.target || from == p.also) {
-			m.onResult(p, from, it)
+			m.onResult(now, p, from, it)
 		}
 		return
 	}
 	at := position(p.owners, from)
+	if at < 0 && len(p.standins) > 0 {
+		m.onStandin(now, p, from, it)
+		return
+	}
 	if at < 0 || !p.asked.has(at) {
 		return
 	}
@@ -210,7 +220,10 @@ func position(owners []ring.NodeID, n ring.NodeID) int {
 }
 
 // Up says that the connection to a peer stands.
-func (m *Machine) Up(peer ring.NodeID) { m.up[peer] = true }
+func (m *Machine) Up(peer ring.NodeID) {
+	m.up[peer] = true
+	delete(m.filling, peer)
+}
 
 // Down says that the connection to a peer is gone: what it was asked it will not answer, and what it asked it does not
 // wait for. Nothing of this connection may reach the next one: there the peer may be a new incarnation, which numbers
@@ -218,6 +231,7 @@ func (m *Machine) Up(peer ring.NodeID) { m.up[peer] = true }
 func (m *Machine) Down(now int64, peer ring.NodeID) {
 	m.up[peer] = false
 	delete(m.ahead, peer)
+	delete(m.filling, peer)
 	for _, id := range m.snapshot() {
 		p := m.waiting.find(id)
 		if p == nil {
@@ -243,6 +257,8 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 				p.asked.drop(at)
 			}
 			m.progress(now, p)
+		} else if p.standinLost(peer) {
+			m.progress(now, p)
 		}
 	}
 	m.dropBox(peer)
@@ -259,12 +275,16 @@ func (m *Machine) Heard(now int64, peer ring.NodeID, hlc uint64) {
 }
 
 // onResult ends a forwarded operation. A refusal of one of two nodes that a read was forwarded to is not the end.
-func (m *Machine) onResult(p *pending, from ring.NodeID, it *wire.Item) {
+func (m *Machine) onResult(now int64, p *pending, from ring.NodeID, it *wire.Item) {
 	if it.Result.Status != wire.OK && p.also != 0 {
 		if from == p.target {
 			p.target = p.also
 		}
 		p.also = 0
+		return
+	}
+	if it.Has(wire.FlagRefused) {
+		m.retry(now, p, from)
 		return
 	}
 	m.finish(p, *it.Result)
@@ -276,7 +296,7 @@ func (m *Machine) forwardLost(now int64, p *pending) {
 		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: 0, Wanted: uint8(quorum(m.cfg.W, p.owners))})
 		return
 	}
-	target, ok := m.first(p.owners)
+	target, ok := m.first(p.op.Partition, p.owners)
 	if !ok || p.tries > len(p.owners) {
 		m.finish(p, status(wire.ClusterDown))
 		return
@@ -299,6 +319,9 @@ func (m *Machine) Tick(now int64) {
 		case now >= p.deadline:
 			m.Stats.Timeouts++
 			m.expire(now, p)
+		case now >= p.hedgeAt && p.waitsForHints():
+			p.giveUpHints()
+			m.progress(now, p)
 		case now >= p.hedgeAt && p.hedgeable() && m.patience.spend():
 			p.hedgeAt, p.hedged = now+m.cfg.Hedge, true
 			m.Stats.Hedges++
@@ -328,7 +351,9 @@ func (m *Machine) hedge(p *pending) {
 	case phaseRead:
 		m.askMore(p, 1)
 	case phaseWrite:
-		m.copyTo(p, 1)
+		if m.copyTo(p, 1) == 0 {
+			m.standIn(p, 1)
+		}
 	case phaseForward:
 		m.lagging[p.target] = m.now + lagsFor
 		m.inTurn(p, func(i int) bool {
@@ -356,6 +381,7 @@ func (m *Machine) expire(now int64, p *pending) {
 	switch p.phase {
 	case phaseRead:
 		p.asked = 0
+		p.giveUpHints()
 		m.progress(now, p)
 	case phaseClocks:
 		m.finish(p, status(wire.NoReplicas))
@@ -366,7 +392,7 @@ func (m *Machine) expire(now int64, p *pending) {
 		}
 		m.finish(p, wire.Result{Status: wire.Uncertain, Wanted: uint8(quorum(m.cfg.W, p.owners))})
 	case phaseWrite:
-		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: uint8(p.acked.count()), Wanted: uint8(p.need)})
+		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: uint8(p.met().count()), Wanted: uint8(p.need)})
 	case phaseWriteBack:
 		m.finish(p, m.unshowable())
 	}

@@ -13,11 +13,13 @@ type memory struct {
 	replica causal.Replica
 	rows    map[string]causal.Container
 	damaged map[string]bool
+	hints   map[string]causal.Container
+	full    bool // takes no hints
 	renewed int
 }
 
 func newMemory(life causal.Actor) *memory {
-	return &memory{replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}, damaged: map[string]bool{}}
+	return &memory{replica: causal.Replica{Life: life}, rows: map[string]causal.Container{}, damaged: map[string]bool{}, hints: map[string]causal.Container{}}
 }
 
 func (s *memory) Touch([]wire.Ref) {}
@@ -34,6 +36,10 @@ func (s *memory) Row(_ ring.Partition, _ ring.Slot, key []byte) (causal.Containe
 func (s *memory) Put(_ ring.Partition, _ ring.Slot, key []byte, row causal.Container, dots []causal.Dot) {
 	s.rows[string(key)] = row
 	s.replica.Mark(dots)
+}
+
+func (s *memory) Hint(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
+	return s.hints[string(key)], nil
 }
 
 func (s *memory) Flush(_ ring.Partition, dot causal.Dot, dropped *causal.Clock) {

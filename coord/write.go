@@ -9,11 +9,11 @@ import (
 // startWrite begins a write at an owner.
 func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 	owners := m.ring.OwnersOf(op.Partition)
-	if m.liveCount(owners) < quorum(m.cfg.W, owners) {
+	if !m.enoughFor(op, owners) {
 		m.deliver(o, status(wire.NoReplicas))
 		return
 	}
-	first, _ := m.first(owners)
+	first, _ := m.first(op.Partition, owners)
 	if first != m.cfg.Self && !o.handed {
 		p := m.begin(now, op, o)
 		m.Stats.HandedOver++
@@ -90,7 +90,7 @@ func (m *Machine) writeNow(now int64, p *pending) {
 		m.finish(p, m.unreadable(p.op, err))
 		return
 	}
-	if m.liveCount(p.owners) < quorum(m.cfg.W, p.owners) {
+	if !m.enoughFor(p.op, p.owners) {
 		m.finish(p, status(wire.NoReplicas))
 		return
 	}
@@ -114,7 +114,7 @@ func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.R
 	if !o.shared || o.orphan || quorum(m.cfg.W, owners) > 2 || !m.up[o.from] || position(owners, o.from) < 0 {
 		return false
 	}
-	if first, ok := m.first(owners); ok && first != m.cfg.Self { // it must be among the W
+	if first, ok := m.first(op.Partition, owners); ok && first != m.cfg.Self { // it must be among the W
 		return false
 	}
 	it := m.answer(o.from, wire.ItemWritten, o.reply, res)
@@ -123,16 +123,18 @@ func (m *Machine) share(op *wire.Op, o origin, owners []ring.NodeID, res *wire.R
 		it.Flags = wire.FlagShared
 	}
 	for _, owner := range owners {
-		if owner != m.cfg.Self && owner != o.from && m.up[owner] {
+		if owner != m.cfg.Self && owner != o.from && m.reaches(owner, op.Partition) {
 			m.sendRow(owner, 0, op, row)
 		}
 	}
 	return true
 }
 
-// onWritten takes in the outcome of a write that this owner had forwarded: with it there are two copies.
+// onWritten takes in the outcome of a write that this owner had forwarded: with it there are two copies. A replica that
+// began to be filled meanwhile keeps it all the same: it stays there, as what it held before, and its client need not be
+// left in doubt.
 func (m *Machine) onWritten(p *pending, it *wire.Item) {
-	rep := m.replicaOf(p.op.Partition)
+	rep := m.store.Replica(p.op.Partition)
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if rep == nil || err != nil {
 		m.finish(p, wire.Result{Status: wire.Uncertain, Reached: 1, Wanted: 2})
@@ -170,32 +172,34 @@ func (m *Machine) replicate(p *pending, res wire.Result, row causal.Container) {
 	m.writeProgress(p)
 }
 
-// copyTo sends the row as it is now to up to n more owners, which are asked to acknowledge it.
-func (m *Machine) copyTo(p *pending, n int) {
+// copyTo sends the row as it is now to up to n more owners, which are asked to acknowledge it, and answers how many.
+func (m *Machine) copyTo(p *pending, n int) int {
 	if m.replicaOf(p.op.Partition) == nil {
-		return
+		return 0
 	}
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		return
+		return 0
 	}
+	sent := 0
 	m.inTurn(p, func(i int) bool {
-		if n > 0 && !p.asked.has(i) && !p.acked.has(i) && !p.refused.has(i) {
+		if sent < n && !p.asked.has(i) && !p.acked.has(i) && !p.refused.has(i) {
 			p.asked.add(i)
 			m.sendRow(p.owners[i], p.id, p.op, row)
-			n--
+			sent++
 		}
-		return n > 0
+		return sent < n
 	})
+	return sent
 }
 
 // beginCopies prepares a write's pending state: an owner before this one that is up must be among the W.
 func (m *Machine) beginCopies(p *pending, res wire.Result) {
 	p.phase, p.result = phaseWrite, res
 	p.need = quorum(m.cfg.W, p.owners)
-	p.asked, p.acked, p.must, p.refused = 0, 0, 0, 0
+	p.asked, p.acked, p.must, p.refused, p.standins = 0, 0, 0, 0, p.standins[:0]
 	p.acked.add(p.self)
-	if first, ok := m.first(p.owners); ok && first != m.cfg.Self {
+	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		p.must.add(position(p.owners, first))
 	}
 }
@@ -220,16 +224,19 @@ func (m *Machine) onAck(p *pending, at int, it *wire.Item) {
 	m.writeProgress(p)
 }
 
-// writeProgress ends a write, or a read that writes back, when enough owners hold it or enough never will.
+// writeProgress ends a write, or a read that writes back, when enough places hold it or enough never will. Where no
+// owner is left to ask, nodes that stand in for the missing ones are.
 func (m *Machine) writeProgress(p *pending) {
-	have := p.acked.count()
-	if short := p.need - have - p.asked.count(); short > 0 && p.phase == phaseWrite && p.op.Code.Keyed() {
-		m.copyTo(p, short)
+	have := p.met().count()
+	if short := p.need - have - p.open().count(); short > 0 && p.phase == phaseWrite && p.op.Code.Keyed() {
+		if short -= m.copyTo(p, short); short > 0 {
+			m.standIn(p, short)
+		}
 	}
 	switch {
 	case have >= p.need && p.must&^p.acked == 0:
 		m.finish(p, p.result)
-	case have+p.asked.count() >= p.need:
+	case have+p.open().count() >= p.need:
 	case p.phase == phaseWriteBack:
 		m.finish(p, m.unshowable())
 	default:
@@ -280,10 +287,14 @@ func (m *Machine) admit(rep *causal.Replica, p ring.Partition, s ring.Slot, key 
 	return a
 }
 
-// replicaOf is the replica of a partition that the ring map gives to this node, nil when it is none of its business.
+// replicaOf is the replica of a partition that the ring map gives to this node, nil when it is none of its business or
+// is being filled: then it answers nothing and takes nothing.
 func (m *Machine) replicaOf(p ring.Partition) *causal.Replica {
 	if m.ring == nil || int(p) >= m.ring.Q || m.ring.Position(p, m.cfg.Self) < 0 {
 		return nil
 	}
-	return m.store.Replica(p)
+	if rep := m.store.Replica(p); rep != nil && !rep.Filling {
+		return rep
+	}
+	return nil
 }

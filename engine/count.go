@@ -129,6 +129,8 @@ type counters struct {
 	ticks, tickRows, tickDots, diskBytes atomic.Int64
 	spills, spilledRows, evicted, stalls atomic.Int64
 	memory                               atomic.Int64
+	logEntries, logTrimmed, reaped       atomic.Int64
+	hints, hintBytes                     atomic.Int64
 	withValues                           [maxSiblings + 1]atomic.Int64
 }
 
@@ -145,6 +147,7 @@ func (s *Store) Stats() Stats {
 		Syncs: s.wal.syncs.Load(), DiskBytes: c.diskBytes.Load() + s.wal.used.Load(), LogBytes: s.wal.used.Load(),
 		MemoryBytes: c.memory.Load(), Spills: c.spills.Load(), SpilledRows: c.spilledRows.Load(),
 		Evicted: c.evicted.Load(), Stalls: c.stalls.Load(),
+		LogEntries: c.logEntries.Load(), LogTrimmed: c.logTrimmed.Load(), Reaped: c.reaped.Load(), Hints: c.hints.Load(), HintBytes: c.hintBytes.Load(),
 	}
 	for n := range c.withValues {
 		if keys := c.withValues[n].Load(); keys > 0 {

@@ -211,6 +211,7 @@ func (s *Store) takeCounts() bool {
 	for i := range saved.partitions {
 		p := &saved.partitions[i]
 		s.replicas.of(p.p).counts = p.counts
+		s.replicas.of(p.p).dead.forget()
 		s.stats.rows.Add(p.counts.rows)
 		s.stats.tombstones.Add(p.counts.tombstones)
 		for values, n := range p.counts.values {

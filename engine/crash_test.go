@@ -2,41 +2,66 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
 	"shoal/causal"
+	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// model is what the store must hold after each tick: per tick the dots by key, and the clock.
+// model is what the store must hold after each tick: per tick the dots by key, clock, log and the rest of the replica.
 type model struct {
-	states []state // states[i]: after i ticks
+	states  []state // states[i]: after i ticks
+	durable int     // the last that a filling made durable
 }
 
 type state struct {
-	newest map[string]causal.Dot // the version that a key shows
-	clock  causal.Clock
+	newest  map[string]causal.Dot // the version that a key shows
+	clock   causal.Clock
+	logged  map[causal.Dot]bool
+	flushed causal.Clock
+	horizon causal.Vector
+	filling bool
+	hints   map[string]causal.Dot // of partition 5, which has no replica here
 }
 
-func (m *model) last() state { return m.states[len(m.states)-1] }
-
-func (m *model) tick(writes map[string]causal.Dot, marked []causal.Dot) {
+// next is a copy to be changed.
+func (m *model) next() state {
 	last := m.last()
-	next := state{newest: map[string]causal.Dot{}, clock: last.clock.Clone()}
-	for k, d := range last.newest {
-		next.newest[k] = d
+	next := *last
+	next.newest, next.logged = maps.Clone(last.newest), maps.Clone(last.logged)
+	if next.newest == nil {
+		next.newest = map[string]causal.Dot{}
 	}
-	for k, d := range writes {
-		next.newest[k] = d
+	if next.hints = maps.Clone(last.hints); next.hints == nil {
+		next.hints = map[string]causal.Dot{}
 	}
-	for _, d := range marked {
-		next.clock.Add(d)
+	if next.logged == nil {
+		next.logged = map[causal.Dot]bool{}
 	}
-	m.states = append(m.states, next)
+	next.clock, next.flushed = last.clock.Clone(), last.flushed.Clone()
+	return next
 }
+
+func (st *state) write(key string, d causal.Dot) {
+	st.newest[key] = d
+	st.clock.Add(d)
+	if !st.horizon.Covers(d) {
+		st.logged[d] = true
+	}
+}
+
+func (st *state) raise(to causal.Vector) {
+	st.horizon = st.horizon.Join(to)
+	maps.DeleteFunc(st.logged, func(d causal.Dot, _ bool) bool { return st.horizon.Covers(d) })
+}
+
+func (m *model) last() *state { return &m.states[len(m.states)-1] }
 
 // stored reads rows, log and clock and checks that they agree with each other and with one state of the model, at
 // least as new as from. It answers which.
@@ -44,8 +69,8 @@ func (m *model) stored(t *testing.T, s *Store, from int) int {
 	t.Helper()
 	r := s.Replica(0)
 	for i := len(m.states) - 1; i >= from; i-- {
-		if m.states[i].clock.Equal(&r.Clock) {
-			m.agrees(t, s, m.states[i])
+		if w := &m.states[i]; w.clock.Equal(&r.Clock) && w.filling == r.Filling && slices.Equal(w.horizon, r.Horizon) && w.flushed.Equal(&r.Flushed) {
+			m.agrees(t, s, w)
 			return i
 		}
 	}
@@ -53,12 +78,27 @@ func (m *model) stored(t *testing.T, s *Store, from int) int {
 	return 0
 }
 
-func (m *model) agrees(t *testing.T, s *Store, want state) {
+func (m *model) agrees(t *testing.T, s *Store, want *state) {
 	t.Helper()
-	var logged causal.Clock
-	must(t, s.Log(0, nil, 0, func(e LogEntry) bool { logged.Add(e.Dot); return true }))
-	if !logged.Equal(&want.clock) {
-		t.Fatalf("log %v, clock %v", logged.Entries(), want.clock.Entries())
+	logged := map[causal.Dot]bool{}
+	must(t, s.Log(0, nil, 0, func(e LogEntry) bool {
+		if logged[e.Dot] || !want.logged[e.Dot] {
+			t.Fatalf("log entry %v, twice: %v", e.Dot, logged[e.Dot])
+		}
+		logged[e.Dot] = true
+		return true
+	}))
+	if len(logged) != len(want.logged) || s.Logged(0) != len(logged) || s.Stats().LogEntries != int64(len(logged)) {
+		t.Fatalf("%d log entries, counted %d and %d, want %d", len(logged), s.Logged(0), s.Stats().LogEntries, len(want.logged))
+	}
+	hints := 0
+	s.Hints(5, true, Ref{}, 1000, func(slot ring.Slot, key []byte, row causal.Container) {
+		if hints++; len(row.Versions) != 1 || slot != slotOf(string(key)) || row.Versions[0].Dot != want.hints[string(key)] {
+			t.Fatalf("hint of %q is %+v, want %v", key, row, want.hints[string(key)])
+		}
+	})
+	if all, _ := s.HintStats(); hints != len(want.hints) || s.HintCount(5) != hints || all != hints {
+		t.Fatalf("%d hints, counted %d, want %d", hints, s.HintCount(5), len(want.hints))
 	}
 	rows := 0
 	must(t, s.Scan(0, 0, func(row Row) bool {
@@ -74,20 +114,64 @@ func (m *model) agrees(t *testing.T, s *Store, want state) {
 	}
 }
 
-// randomTick writes a few keys; size makes the log files change now and then.
+// randomTick writes a few keys, and now and then reaps, trims, adopts, fills or hints; size makes the log files change now and
+// then. A filling ends the tick.
 func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
-	writes := map[string]causal.Dot{}
-	var marked []causal.Dot
+	next := m.next()
 	for range 1 + rng.IntN(4) {
 		key := fmt.Sprint("key", rng.IntN(40))
-		value := make([]byte, rng.IntN(size))
-		for i := range value {
-			value[i] = byte(rng.Uint32())
+		slot, r := slotOf(key), s.Replica(0)
+		switch dice := rng.IntN(30); {
+		case dice == 0: // the row goes, or its vector stays
+			row, err := s.Row(0, slot, []byte(key))
+			must(t, err)
+			s.Reap(0, slot, []byte(key), causal.Container{}, row.Vector)
+			delete(next.newest, key)
+			next.raise(row.Vector)
+		case dice == 1:
+			to := bases(&r.Clock)
+			for i := range to {
+				to[i].Seq = 1 + rng.Uint64N(to[i].Seq)
+			}
+			s.Trim(0, to)
+			next.raise(to)
+		case dice == 2: // all but what a flush dropped
+			var c, flushed causal.Clock
+			foreign := causal.Dot{Actor: 7, Seq: 1 + rng.Uint64N(1000)}
+			c.Add(foreign)
+			flushed.Add(causal.Dot{Actor: 7, Seq: 1 + rng.Uint64N(1000)})
+			horizon := causal.Vector{{Actor: 8, Seq: 1 + rng.Uint64N(1000)}}
+			s.Adopt(0, &c, &flushed, horizon)
+			next.clock.Add(foreign)
+			next.flushed.Union(&flushed)
+			next.raise(horizon)
+		case dice < 5:
+			v := causal.Version{Dot: causal.Dot{Actor: 6, Seq: 1 + rng.Uint64N(1000)}, Kind: causal.KindString, Payload: randomBytes(rng, size)}
+			s.PutHint(5, slot, []byte(key), causal.Container{}.Add(v))
+			next.hints[key] = v.Dot
+		case dice < 7:
+			s.PutHint(5, slot, []byte(key), causal.Container{})
+			delete(next.hints, key)
+		default:
+			value := randomBytes(rng, size)
+			next.write(key, set(t, s, 0, key, string(value), 0))
 		}
-		writes[key] = set(t, s, 0, key, string(value), 0)
-		marked = append(marked, writes[key])
 	}
-	m.tick(writes, marked)
+	next.write("each", set(t, s, 0, "each", "tick is another", 0))
+	m.states = append(m.states, next)
+	if rng.IntN(40) == 0 {
+		m.last().filling = rng.IntN(2) == 0
+		must(t, s.Fill(0, m.last().filling))
+		m.durable = len(m.states) - 1
+	}
+}
+
+func randomBytes(rng *rand.Rand, most int) []byte {
+	b := make([]byte, rng.IntN(most))
+	for i := range b {
+		b[i] = byte(rng.Uint32())
+	}
+	return b
 }
 
 // tiny makes the log go round, rows spill and rows leave memory within a few hundred ticks.
@@ -139,6 +223,7 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 		actors[s.Incarnation()], actors[s.Replica(0).Life] = true, true
 		for range rng.IntN(120) {
 			m.randomTick(t, s, rng, size)
+			synced = max(synced, m.durable)
 			must(t, s.EndTick())
 			if rng.IntN(15) == 0 {
 				must(t, s.Sync())
@@ -150,6 +235,7 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 		}
 		if rng.IntN(3) == 0 { // a tick that never ends
 			m.randomTick(t, s, rng, size)
+			synced = max(synced, m.durable)
 		}
 		next, percent := crashClone(fs, rng)
 		t.Logf("boot %d: %d ticks, %d synced, cut with %d%% of the rest", boot, len(m.states)-1, synced, percent)
@@ -195,6 +281,9 @@ func TestCrashesAtEveryKindOfMoment(t *testing.T) {
 			for range 200 {
 				m.randomTick(t, s, rng, 6000)
 				must(t, s.EndTick())
+				if m.durable == len(m.states)-1 {
+					note()
+				}
 				if rng.IntN(4) == 0 {
 					_, err := s.Maintain(64) // also gives the spiller a turn
 					must(t, err)

@@ -47,6 +47,7 @@
 // No mutex is held across a wait.
 //
 // It does not decide anything about causality (package causal does), issues no dots, talks to nobody, and never
-// repairs from elsewhere: what is unreadable is reported to the caller (Walk verifies all rows). Trimming the log of dots has its place (Options.Keep) but
-// nobody decides it yet; reaping tombstones and hints are not here yet: their keyspaces and the horizon are reserved.
+// repairs from elsewhere: what is unreadable is reported to the caller (Walk verifies all rows).
+// What to reap, to trim and to adopt is the caller's decision; the store does it in one step with the horizon
+// (horizon.go).
 package engine

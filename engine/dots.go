@@ -119,11 +119,31 @@ func (x *dotIndex) forget(through uint32) {
 	*x = kept
 }
 
+// cut drops the dots of an actor up to a seq.
+func (x *dotIndex) cut(a causal.Actor, seq uint64) {
+	if i, ok := x.find(a); ok {
+		e := &(*x)[i]
+		if e.dots = e.dots[e.after(seq):]; len(e.dots) == 0 {
+			*x = slices.Delete(*x, i, i+1)
+		}
+	}
+}
+
+// after is the index of the first dot above seq.
+func (e *actorDots) after(seq uint64) int {
+	i, found := slices.BinarySearchFunc(e.dots, seq, bySeq)
+	if found {
+		i++
+	}
+	return i
+}
+
 // dotCursor walks an index past a clock.
 type dotCursor struct {
 	x       dotIndex
 	lacks   *causal.Clock
-	through uint32 // segments up to it are gone
+	horizon causal.Vector // dots up to it are forgotten
+	through uint32        // segments up to it are gone
 	i, j    int
 }
 
@@ -131,8 +151,8 @@ type dotCursor struct {
 func (c *dotCursor) next() (d causal.Dot, at dotAt, ok bool) {
 	for ; c.i < len(c.x); c.i, c.j = c.i+1, 0 {
 		e := &c.x[c.i]
-		if base := c.lacks.Base(e.actor); c.j == 0 && base > 0 {
-			c.j, _ = slices.BinarySearchFunc(e.dots, base+1, bySeq)
+		if base := max(c.lacks.Base(e.actor), c.horizon.Of(e.actor)); c.j == 0 && base > 0 {
+			c.j = e.after(base)
 		}
 		for ; c.j < len(e.dots); c.j++ {
 			at = e.dots[c.j]

@@ -17,6 +17,11 @@ import (
 //	flush    partition (2 bytes), dots (one), clock of what was dropped
 //	adopt    partition, clock taken over
 //	replica  partition, snapshot of the replica
+//	reap     name, vector that the horizon is raised over | value, as in put
+//	trim     partition, vector that the horizon is raised over
+//	join     partition, what was taken over: clock, clock of what flushes dropped, horizon
+//	hint     name | value, as in put
+//	drop     partition, snapshot of the replica: no row before it counts
 //
 // Names, values, clocks and snapshots have their length before them, a varint that need not be minimal; dots their
 // number. The sum covers what stands
@@ -28,6 +33,11 @@ const (
 	entryFlush   = 3
 	entryAdopt   = 4
 	entryReplica = 5
+	entryReap    = 6
+	entryTrim    = 7
+	entryJoin    = 8
+	entryHint    = 9
+	entryDrop    = 10
 )
 
 const entryHeader = 5
@@ -38,7 +48,8 @@ type entry struct {
 	p     ring.Partition
 	name  []byte
 	dots  []causal.Dot
-	block []byte // value, clock or snapshot
+	over  causal.Vector
+	block []byte // value, clock, vector or snapshot
 }
 
 var errEntry = errors.New("malformed log entry")
@@ -74,7 +85,17 @@ func appendNamed(b []byte, kind byte, name []byte, dots []causal.Dot) []byte {
 	return b
 }
 
-// appendBlocked appends a flush, an adopt or a replica.
+// appendReaped appends a reap up to its value.
+func appendReaped(b, name []byte, over causal.Vector) []byte {
+	at := len(b)
+	b = beginEntry(b, entryReap)
+	b = appendBlock(b, name)
+	b = over.Append(b)
+	endEntry(b, at)
+	return b
+}
+
+// appendBlocked appends an entry of a partition.
 func appendBlocked(b []byte, kind byte, p ring.Partition, dots []causal.Dot, block []byte) []byte {
 	at := len(b)
 	b = beginEntry(b, kind)
@@ -94,18 +115,24 @@ func (e *entry) decode(b []byte, whole bool) (rest []byte, err error) {
 		return nil, errEntry
 	}
 	start := b
-	e.kind, e.name, e.block, e.dots, e.p = b[0], nil, nil, e.dots[:0], 0
+	e.kind, e.name, e.block, e.dots, e.over, e.p = b[0], nil, nil, e.dots[:0], nil, 0
 	b = b[entryHeader:]
 	switch e.kind {
-	case entryPut, entryMark:
+	case entryPut, entryMark, entryReap, entryHint:
 		if e.name, b, err = takeBlock(b); err != nil || len(e.name) < 3 {
 			return nil, errEntry
 		}
 		e.p = ring.Partition(binary.BigEndian.Uint16(e.name[1:]))
-		if b, err = e.takeDots(b); err != nil {
-			return nil, err
+		switch e.kind {
+		case entryReap:
+			e.over, b, err = causal.DecodeVector(b)
+		case entryPut, entryMark:
+			b, err = e.takeDots(b)
 		}
-	case entryFlush, entryAdopt, entryReplica:
+		if err != nil {
+			return nil, errEntry
+		}
+	case entryFlush, entryAdopt, entryReplica, entryTrim, entryJoin, entryDrop:
 		e.p = ring.Partition(binary.BigEndian.Uint16(b))
 		b = b[2:]
 		if e.kind == entryFlush {
@@ -122,7 +149,7 @@ func (e *entry) decode(b []byte, whole bool) (rest []byte, err error) {
 	if entrySum(e.kind, start[entryHeader:len(start)-len(b)]) != binary.LittleEndian.Uint32(start[1:]) {
 		return nil, errEntry
 	}
-	if e.kind == entryPut && whole {
+	if whole && (e.kind == entryPut || e.kind == entryReap || e.kind == entryHint) {
 		if e.block, b, err = takeBlock(b); err != nil {
 			return nil, errEntry
 		}

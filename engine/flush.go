@@ -12,12 +12,17 @@ func (s *Store) Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock) {
 	r := s.replicas.of(p)
 	all := dropped.Covers(&r.Clock)
 	dots := []causal.Dot{dot}
-	s.noteDots(p, dots, len(s.tick.b))
+	s.noteDots(r, p, dots, len(s.tick.b))
 	s.tick.b = appendBlocked(s.tick.b, entryFlush, p, dots, dropped.Append(nil))
 	r.Clock.Add(dot)
+	s.noteLogged(r, 1)
+	s.flushed(p, r, dropped, all)
+}
+
+// flushed takes in a clock of what a flush dropped, which is logged. all: it leaves nothing of any row.
+func (s *Store) flushed(p ring.Partition, r *replica, dropped *causal.Clock, all bool) {
 	r.Replica.Flush(dropped)
 	s.tick.durably = true
-	s.noteLogged(r, 1)
 	s.sweep(p)
 	r.counts.clear(&s.stats)
 	if !all {

@@ -11,10 +11,10 @@ import (
 // Keyspaces: the first byte of every key. The values are part of the stored format: append, never renumber.
 const (
 	spaceMeta    = 0x01 // name: what the store keeps of itself
-	spaceReplica = 0x02 // partition: snapshot of the replica's clock
+	spaceReplica = 0x02 // partition: snapshot of the replica
 	spaceLog     = 0x03 // partition | actor | seq: a processed dot
 	spaceData    = 0x04 // partition | slot | key | kind ...: rows
-	spaceHint    = 0x05 // reserved: partition | slot | key | ..., so readable by key
+	spaceHint    = 0x05 // partition | slot | key | kind: hints, as rows
 	spaceRange   = 0x06 // reserved: partition | actor | seq, range tombstones apart from the log
 )
 
@@ -57,7 +57,14 @@ func parseRow(name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok boo
 
 // parseRowInto appends the key to buf, which is empty.
 func parseRowInto(buf, name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok bool) {
-	if len(name) < 8 || name[0] != spaceData {
+	if len(name) == 0 || name[0] != spaceData {
+		return 0, 0, nil, false
+	}
+	return parseEscaped(buf, name)
+}
+
+func parseEscaped(buf, name []byte) (p ring.Partition, slot ring.Slot, key []byte, ok bool) {
+	if len(name) < 8 {
 		return 0, 0, nil, false
 	}
 	p = ring.Partition(binary.BigEndian.Uint16(name[1:]))

@@ -55,7 +55,7 @@ func flushEntry(d causal.Dot, block []byte) (LogEntry, error) {
 }
 
 // Log calls fn with the entries of the partition whose dots lacks does not contain (nil lacks all), by actor, then
-// seq, with those of the current tick, until fn answers false or limit entries were passed (0: no limit). It seeks
+// seq, with those of the current tick and without those at or below the horizon, until fn answers false or limit entries were passed (0: no limit). It seeks
 // past the bases of lacks, so it costs what is missing. Entries are the caller's to keep; fn must not write. An entry
 // that cannot be read ends it with an error that wraps ErrUnreadable: what follows is not known to be complete.
 func (s *Store) Log(p ring.Partition, lacks *causal.Clock, limit int, fn func(LogEntry) bool) error {
@@ -70,7 +70,7 @@ func (s *Store) Log(p ring.Partition, lacks *causal.Clock, limit int, fn func(Lo
 	if lacks == nil {
 		lacks = &causal.Clock{}
 	}
-	old := oldDots{p: p, lacks: lacks}
+	old := oldDots{p: p, lacks: lacks, horizon: r.Horizon}
 	prefix := appendSpace(nil, spaceLog, p)
 	var err error
 	if old.it, err = s.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)}); err != nil {
@@ -91,7 +91,7 @@ func (s *Store) Log(p ring.Partition, lacks *causal.Clock, limit int, fn func(Lo
 
 // mergeLog joins the dots of recycled segments, in Pebble, with those of live ones. A dot may be in both.
 func (s *Store) mergeLog(r *replica, old *oldDots, limit int, fn func(LogEntry) bool) error {
-	live := dotCursor{x: r.dots, lacks: old.lacks, through: s.spilled}
+	live := dotCursor{x: r.dots, lacks: old.lacks, horizon: r.Horizon, through: s.spilled}
 	od, oldOK, err := old.first()
 	ld, at, liveOK := live.next()
 	for passed := 0; err == nil && (oldOK || liveOK); {
@@ -159,9 +159,10 @@ func (s *Store) liveEntry(d causal.Dot, at dotAt) (LogEntry, error) {
 
 // oldDots walks the dots of a partition that are in Pebble, past a clock.
 type oldDots struct {
-	p     ring.Partition
-	lacks *causal.Clock
-	it    *pebble.Iterator
+	p       ring.Partition
+	lacks   *causal.Clock
+	horizon causal.Vector
+	it      *pebble.Iterator
 }
 
 func (o *oldDots) first() (causal.Dot, bool, error) { return o.settle(o.it.First()) }
@@ -173,8 +174,8 @@ func (o *oldDots) settle(ok bool) (causal.Dot, bool, error) {
 		if !wellFormed {
 			return d, false, fmt.Errorf("engine: %w: log entry under a malformed name", ErrUnreadable)
 		}
-		if base := o.lacks.Base(d.Actor); d.Seq <= base {
-			ok = o.it.SeekGE(appendDot(nil, o.p, causal.Dot{Actor: d.Actor, Seq: base + 1}))
+		if base := max(o.lacks.Base(d.Actor), o.horizon.Of(d.Actor)); d.Seq <= base {
+			ok = o.it.SeekGE(append(appendDot(nil, o.p, causal.Dot{Actor: d.Actor, Seq: base}), 0))
 			continue
 		}
 		if !o.lacks.Contains(d) {

@@ -229,17 +229,11 @@ func (s *Store) Put(p ring.Partition, slot ring.Slot, key []byte, row causal.Con
 }
 
 func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) {
-	old, err := s.find(r, name)
-	if err != nil { // unreadable: replaced now, and its part in the counters is unknown
-		s.log.Error("replacing an unreadable row", "partition", p, "error", err)
-		old = nil
+	was, wasDue := s.forgetRow(r, p, name)
+	if at := due(row); at < wasDue {
+		s.noteDead(r, name, at)
 	}
-	was := 0
-	if old.present() {
-		was = len(old.value())
-		r.counts.remove(s.summaryOf(r, old), &s.stats)
-	}
-	value := s.logPut(p, name, row, dots)
+	value := s.logPut(r, p, name, row, dots)
 	r.counts.add(summarize(r.View(row)), &s.stats)
 	s.resize(r, len(name), was, len(value))
 	s.write(r, p, name, value, plainFlag(row))
@@ -248,20 +242,26 @@ func (s *Store) put(r *replica, p ring.Partition, name []byte, row causal.Contai
 }
 
 // logPut appends the put to the tick and returns the sealed value, which lies in the tick.
-func (s *Store) logPut(p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) []byte {
+func (s *Store) logPut(r *replica, p ring.Partition, name []byte, row causal.Container, dots []causal.Dot) []byte {
 	at := len(s.tick.b)
 	most := row.Size() + sealSize
 	width := uvarintSize(uint64(most)) // of the length, which stands before the value and is known after it
 	b := slices.Grow(s.tick.b, entryHeader+2*binary.MaxVarintLen64+len(name)+len(dots)*(8+binary.MaxVarintLen64)+width+most)
-	b = appendNamed(b, entryPut, name, dots)
+	b, value := appendRowValue(appendNamed(b, entryPut, name, dots), name, row, width)
+	s.tick.b = b
+	s.noteDots(r, p, dots, at)
+	return value
+}
+
+// appendRowValue appends a sealed row behind its length, which takes width bytes.
+func appendRowValue(b, name []byte, row causal.Container, width int) (out, value []byte) {
 	head := len(b) + width
+	b = slices.Grow(b, width+sealSize)
 	b = row.Append(b[:head+sealSize])
-	value := b[head:]
+	value = b[head:]
 	seal(name, value)
 	putUvarint(b[head-width:head], uint64(len(value)))
-	s.tick.b = b
-	s.noteDots(p, dots, at)
-	return value
+	return b, value
 }
 
 func uvarintSize(x uint64) int { return (bits.Len64(x|1) + 6) / 7 }
@@ -276,9 +276,15 @@ func putUvarint(b []byte, x uint64) {
 	b[last] = byte(x)
 }
 
-func (s *Store) noteDots(p ring.Partition, dots []causal.Dot, at int) {
+func (s *Store) noteDots(r *replica, p ring.Partition, dots []causal.Dot, at int) {
 	for _, d := range dots {
+		if r.Horizon.Covers(d) {
+			continue
+		}
 		s.tick.dots = append(s.tick.dots, tickDot{p, d, uint32(at)})
+		if r.logged.add(d) {
+			s.stats.logEntries.Add(1)
+		}
 	}
 }
 
@@ -311,7 +317,7 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 	}
 	r := s.replicas.of(p)
 	s.scratch.name = appendRow(s.scratch.name[:0], p, slot, key)
-	s.noteDots(p, dots, len(s.tick.b))
+	s.noteDots(r, p, dots, len(s.tick.b))
 	s.tick.b = appendNamed(s.tick.b, entryMark, s.scratch.name, dots)
 	s.noteOwn(r, dots)
 	r.Replica.Mark(dots)
@@ -320,6 +326,7 @@ func (s *Store) Mark(p ring.Partition, slot ring.Slot, key []byte, dots []causal
 
 func (s *Store) noteLogged(r *replica, n int) {
 	r.changed = true
+	r.touched = s.wal.seq + 1
 	s.stats.tickDots.Add(int64(n))
 	s.tick.work += n
 	s.pushLarge()

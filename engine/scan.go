@@ -199,6 +199,7 @@ func (s *Store) loadPartition(p ring.Partition, r *replica) error {
 		sweeping = sweeping || len(view.Versions) != len(c.Versions) || buried(r, view)
 		r.counts.rows++
 		r.counts.add(summarize(view), &s.stats)
+		s.noteDead(r, name, due(c))
 		s.stats.rows.Add(1)
 		s.stats.bytes.Add(int64(len(name) + len(value) - sealSize))
 	}
@@ -245,18 +246,17 @@ func (s *Store) measure() {
 	s.stats.memory.Store(s.memoryUsed())
 }
 
-// Empty reports whether the store holds no row and no log entry at all.
+// Empty reports whether the store holds no row, no log entry and no hint at all.
 func (s *Store) Empty() bool {
-	s.indexDots()
 	for _, r := range s.replicas.all() {
-		if r.rows.n > 0 || len(r.dots) > 0 {
+		if r.rows.n > 0 || r.logged.n > 0 {
 			return false
 		}
 	}
-	if s.writable() != nil || s.tick.Len() > 0 {
+	if s.writable() != nil || s.tick.Len() > 0 || s.hints.count > 0 {
 		return false
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceLog}, UpperBound: []byte{spaceData + 1}})
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceData}, UpperBound: []byte{spaceData + 1}})
 	if err != nil {
 		return false
 	}

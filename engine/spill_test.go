@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"shoal/causal"
-	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -40,27 +39,18 @@ func TestDataLargerThanMemory(t *testing.T) {
 	s := mustOpen(t, o)
 	must(t, s.Create(0))
 	rng := rand.New(rand.NewPCG(1, 5))
-	m := &model{states: []state{{newest: map[string]causal.Dot{}}}}
+	m := &model{states: []state{{newest: map[string]causal.Dot{}, logged: map[causal.Dot]bool{}}}}
 	const keys = 6000
 	want := map[string]string{}
 	for range 1500 {
-		writes := map[string]causal.Dot{}
-		var dots []causal.Dot
 		for range 20 {
 			k := fmt.Sprint("key", rng.IntN(keys))
 			v := strings.Repeat(k, 40+rng.IntN(20))
 			d := set(t, s, 0, k, v, 0)
-			writes[k], want[k] = d, v
-			dots = append(dots, d)
+			want[k] = v
+			m.last().write(k, d) // in place: copies of all keys are dear
 		}
 		must(t, s.EndTick())
-		last := &m.states[0] // in place: copies of all keys are dear
-		for k, d := range writes {
-			last.newest[k] = d
-		}
-		for _, d := range dots {
-			last.clock.Add(d)
-		}
 		k := fmt.Sprint("key", rng.IntN(keys))
 		if got := get(t, s, 0, k, 0); got != want[k] {
 			t.Fatalf("%s reads %.20q, want %.20q", k, got, want[k])
@@ -199,33 +189,6 @@ func TestATickThatMetAFullDiskIsTriedAgain(t *testing.T) {
 	defer func() { must(t, s.Close()) }()
 	if get(t, s, 0, "k", 0) != "v" {
 		t.Fatal("lost")
-	}
-}
-
-// Dots that nobody lacks any more leave with their segment.
-func TestKeepLetsDotsGo(t *testing.T) {
-	o := testOptions(vfs.NewMem(), 1, EverySec)
-	o.LogBytes, o.MemoryBytes = 1<<20, 1<<20
-	o.Keep = func(_ ring.Partition, d causal.Dot) bool { return d.Seq%2 == 0 }
-	s := mustOpen(t, o)
-	defer func() { must(t, s.Close()) }()
-	must(t, s.Create(0))
-	for i := range 20_000 {
-		set(t, s, 0, fmt.Sprint("key", i), strings.Repeat("v", 100), 0)
-	}
-	kept, gone := 0, 0
-	settle(t, s, func() bool { // the first hundred dots lie in a segment that is recycled by now, or soon
-		kept, gone = 0, 100
-		must(t, s.Log(0, nil, 0, func(e LogEntry) bool {
-			if e.Dot.Seq <= 100 {
-				kept, gone = kept+1, gone-1
-			}
-			return e.Dot.Seq <= 100
-		}))
-		return gone == 50
-	})
-	if kept != 50 {
-		t.Fatalf("%d of the first 100 entries are there", kept)
 	}
 }
 

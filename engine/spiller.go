@@ -12,9 +12,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shoal/causal"
-	"shoal/ring"
-
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -24,11 +21,10 @@ import (
 // spiller writes rounds to Pebble, as sorted tables that Pebble takes in whole, in a goroutine of its own. Everything
 // may be done twice: a round that failed is tried again until it succeeds.
 type spiller struct {
-	fs   vfs.FS
-	dir  string // for tables being made
-	db   *pebble.DB
-	wal  *seglog
-	keep func(ring.Partition, causal.Dot) bool
+	fs  vfs.FS
+	dir string // for tables being made
+	db  *pebble.DB
+	wal *seglog
 
 	tableOptions sstable.WriterOptions
 
@@ -48,7 +44,7 @@ const tableBytes = 8 << 20
 
 func (s *Store) newSpiller() *spiller {
 	return &spiller{
-		fs: s.fs, dir: s.fs.PathJoin(s.opt.Dir, "spill"), db: s.db, wal: s.wal, keep: s.opt.Keep,
+		fs: s.fs, dir: s.fs.PathJoin(s.opt.Dir, "spill"), db: s.db, wal: s.wal,
 		tableOptions: s.dbOptions.MakeWriterOptions(0, s.db.TableFormat()),
 
 		in: make(chan *round, 1), done: make(chan struct{}, 1), upset: make(chan struct{}, 1),
@@ -115,7 +111,7 @@ func (w *spiller) spill(r *round) error {
 		return err
 	}
 	for _, num := range r.segments {
-		if err := w.spillDots(num); err != nil {
+		if err := w.spillDots(r, num); err != nil {
 			return err
 		}
 	}
@@ -124,6 +120,9 @@ func (w *spiller) spill(r *round) error {
 	t := tables{w: w}
 	for _, st := range r.states {
 		t.set(st.name, st.value)
+	}
+	for _, x := range r.erase {
+		t.erase(x.from, x.to)
 	}
 	var last []byte
 	for i, rec := range r.rows {
@@ -135,11 +134,15 @@ func (w *spiller) spill(r *round) error {
 			w.pause()
 		}
 	}
+	slices.SortFunc(r.hints, func(a, b spilledHint) int { return bytes.Compare(a.hint.name, b.hint.name) })
+	for _, x := range r.hints {
+		t.set(x.hint.name, x.value)
+	}
 	return t.ingest()
 }
 
-// spillDots keeps the dots of a segment that is about to be recycled.
-func (w *spiller) spillDots(num uint32) error {
+// spillDots keeps the dots of a segment that is about to be recycled, those above the horizons.
+func (w *spiller) spillDots(r *round, num uint32) error {
 	f, err := w.fs.Open(w.wal.path(num))
 	if err != nil {
 		return err
@@ -164,7 +167,7 @@ func (w *spiller) spillDots(num uint32) error {
 				return err
 			}
 			for _, d := range e.dots {
-				if w.keep == nil || w.keep(e.p, d) {
+				if !r.horizons[e.p].Covers(d) && rec.seq >= r.droppedAt[e.p] {
 					name := appendDot(nil, e.p, d)
 					dots = append(dots, pair{name, appendDotRow(nil, name, &e)})
 				}
@@ -179,6 +182,7 @@ func (w *spiller) spillDots(num uint32) error {
 			continue
 		}
 		t.set(d.name, d.value)
+		r.dots, r.dotBytes = r.dots+1, r.dotBytes+int64(len(d.name)+len(d.value))
 		if i%64 == 63 {
 			w.pause()
 		}
@@ -226,6 +230,16 @@ func (t *tables) set(name, value []byte) {
 	}
 	if t.size += len(name) + len(value); t.size >= tableBytes {
 		t.end()
+	}
+}
+
+// erase deletes a range of keys: what was there before, and nothing that the same tables bring.
+func (t *tables) erase(from, to []byte) {
+	if t.err == nil && t.open == nil {
+		t.begin()
+	}
+	if t.err == nil {
+		t.err = t.open.DeleteRange(from, to)
 	}
 }
 

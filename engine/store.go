@@ -51,11 +51,14 @@ type Store struct {
 	handed     bool        // the round is with the spiller
 	forgetting []ring.Partition
 
-	sweeps  []sweep
-	last    lastFound
-	scratch scratch
-	sink    uint32
-	stats   counters
+	cap      logCap
+	hints    hints
+	sweeps   []sweep
+	deadWalk deadWalk
+	last     lastFound
+	scratch  scratch
+	sink     uint32
+	stats    counters
 }
 
 // replica is what the store keeps of one partition.
@@ -63,15 +66,26 @@ type replica struct {
 	causal.Replica
 	counts  counts
 	rows    table
-	dots    dotIndex // of live segments
-	changed bool     // since the last snapshot in Pebble
+	dots    dotIndex      // of live segments
+	logged  dotSet        // dots that the log has entries of, here and in Pebble: those above the horizon
+	erase   causal.Vector // dots up to it may have entries in Pebble that are to go with the next round
+	changed bool          // since the last snapshot in Pebble
+	touched uint64        // record of the log that the last change goes to
+	durable durableClock
+	dead    deadRows
+
+	loggedKnown bool   // the snapshot that Open read had logged
+	lost        bool   // during Open: its clock is unreadable or says too much
+	drops       bool   // during Open: its rows in Pebble are to go
+	droppedAt   uint64 // record of the log before which no entry counts
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
 // it returns, the incarnation is fsynced and so is everything that the last run left.
 //
-// It refuses a directory that another process has open, and one whose clocks or log are unreadable where they were
-// durable; unreadable rows are only counted, because the other replicas can make them good.
+// It refuses a directory that another process has open, and one whose sorted store cannot say where it stands. Unreadable
+// rows are only counted, because the other replicas can make them good. After damage of the log it begins with what
+// stands before, and TailMayBeLost; a replica without a clock begins empty, with Filling set.
 func Open(o Options) (*Store, error) {
 	o.defaults()
 	s := &Store{
@@ -125,20 +139,48 @@ func (s *Store) recover() error {
 	if err := s.loadReplicas(); err != nil {
 		return err
 	}
+	if err := s.loadHints(); err != nil {
+		return err
+	}
 	r, err := s.recoverLog()
 	if err != nil {
 		return err
 	}
-	if r.cut {
+	if r.cut && !r.damaged {
 		s.log.Warn("cut an unfinished tail of the log", "last", r.next-1)
 		if s.run.deferred { // even on the same boot of the machine it may have been acknowledged
 			s.run.tailLost = true
 		}
 	}
+	if r.damaged {
+		if err := s.setAside(r); err != nil {
+			return err
+		}
+		s.afterStop = false
+	}
 	if err := s.settleLog(r); err != nil {
 		return err
 	}
+	if r.unsound() {
+		for _, rep := range s.replicas.all() {
+			rep.lost = true
+		}
+	}
+	if err := s.dropLost(); err != nil {
+		return err
+	}
+	if r.damaged {
+		if err := s.dropUnprocessed(); err != nil {
+			return err
+		}
+	}
 	if err := s.settleRun(); err != nil {
+		return err
+	}
+	s.countHints()
+	s.settleLogCap()
+	s.settleDurable()
+	if err := s.settleHorizons(); err != nil {
 		return err
 	}
 	if s.afterStop && s.takeCounts() {

@@ -10,6 +10,7 @@ import (
 type summary struct {
 	values     int   // versions that are not tombstones
 	tombstones int   // versions that are
+	due        int64 // of the row as stored: see deadRows
 	until      int64 // unix ms at which the last value expires; 0: no value, forever: one does not expire
 }
 
@@ -43,11 +44,13 @@ func plainFlag(c causal.Container) byte {
 // summaryOf summarizes a record that holds a row.
 func (s *Store) summaryOf(r *replica, rec record) summary {
 	if rec.has(flagPlain) && r.Flushed.IsZero() {
-		return summary{values: 1, until: forever}
+		return summary{values: 1, until: forever, due: forever}
 	}
 	c, err := s.scratchDecode(rec.container())
 	if err != nil { // it was written or verified by this process
 		s.log.Error("a row in memory does not decode", "error", err)
 	}
-	return summarize(r.View(c))
+	out := summarize(r.View(c))
+	out.due = due(c)
+	return out
 }

@@ -41,11 +41,8 @@ type Options struct {
 	LogBytes     int64         // the log's limit, bytes; 0: half of MemoryBytes, at least 8, at most 256 MiB
 	CacheBytes   int64         // memory for blocks of rows that left memory, bytes; 0: 32 MiB
 	ReserveBytes int64         // left free on the disk, bytes; 0: 64 MiB
+	LogKeepBytes int64         // for log entries that left the log's segments, bytes; 0: a tenth of the disk, at least 64 MiB
 	Log          *slog.Logger  // nil: discarded
-
-	// Keep says whether a dot's log entry is still of use when its segment is recycled; nil: all are. It is called by
-	// another goroutine and must not wait.
-	Keep func(ring.Partition, causal.Dot) bool
 
 	scanAtMost int64 // 0: the constant; below 0: none
 
@@ -91,4 +88,9 @@ type Stats struct {
 	SpilledRows  int64 // rows written to the sorted store since Open
 	Evicted      int64 // rows that left memory since Open
 	Stalls       int64 // ticks that waited because the log was at its limit
+	LogEntries   int64 // dots that the log has entries of, all partitions
+	LogTrimmed   int64 // log entries trimmed since Open because they took too much of the disk
+	Reaped       int64 // rows reaped since Open
+	Hints        int64 // hints kept, all partitions
+	HintBytes    int64 // of their names and values
 }

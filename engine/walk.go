@@ -156,6 +156,7 @@ func (s *Store) dropDamaged(r *replica, c cell, rec record) {
 		return
 	}
 	s.complete, s.last.known = false, false
+	r.dead.forget()
 	rec[12] |= flagGarbage
 	r.rows.remove(i)
 	s.mem.unlive(c.slab, len(rec))

@@ -50,12 +50,12 @@ func refusal(it *wire.Item) (answer wire.Item, refused bool) {
 			return answer, false
 		}
 		return wire.Item{Kind: wire.ItemResult, ID: it.ID, Result: &wire.Result{Status: wire.Failed, Err: diskFull}}, true
-	case wire.ItemWrite, wire.ItemFlush:
+	case wire.ItemWrite, wire.ItemFlush, wire.ItemHint:
 		if it.ID != 0 {
 			answer = wire.Item{Kind: wire.ItemAck, ID: it.ID, Flags: wire.FlagRefused}
 		}
 		return answer, true
-	case wire.ItemPulled, wire.ItemFetched:
+	case wire.ItemPulled, wire.ItemFetched, wire.ItemFilled:
 		return answer, true
 	}
 	return answer, false

@@ -15,14 +15,16 @@ import (
 // joinRequest is what a node without a map asks a member, joinReply the answer: a map that lists it, a reason to try
 // again, or a reason why it is refused for good.
 type joinRequest struct {
-	Member ring.Member
-	N      int // 0: whatever the cluster has
+	Member    ring.Member
+	N         int  // 0: whatever the cluster has
+	Returning bool // it was a member when it last heard: it only asks whether it still is
 }
 
 type joinReply struct {
-	Map     []byte
-	Retry   string
-	Refused string
+	Map      []byte
+	Replaces bool // in the place of a member that was gone
+	Retry    string
+	Refused  string
 }
 
 const (
@@ -42,9 +44,12 @@ func (n *Node) join() {
 	for i := 0; n.ctx.Err() == nil; i++ {
 		seed := n.id.Seeds[i%len(n.id.Seeds)]
 		m, why, err := n.askToJoin(seed, request)
+		if m != nil {
+			err = n.saveIdentity() // whether it replaces another is durable before the map is
+		}
 		switch {
 		case err != nil:
-			n.fail(err)
+			n.fail(fmt.Errorf("cannot join: %w", err))
 			return
 		case m != nil:
 			if err = n.store.SetMeta(metaMap, m.Append(nil)); err == nil {
@@ -79,7 +84,7 @@ func (n *Node) askToJoin(seed string, request []byte) (*ring.Map, string, error)
 	}
 	switch {
 	case reply.Refused != "":
-		return nil, "", errors.New("cannot join: " + reply.Refused)
+		return nil, "", errors.New(reply.Refused)
 	case reply.Map == nil:
 		return nil, reply.Retry, nil
 	}
@@ -90,6 +95,7 @@ func (n *Node) askToJoin(seed string, request []byte) (*ring.Map, string, error)
 	if _, ok := m.Member(n.id.Node); !ok {
 		return nil, "the member's ring map does not list this node yet", nil
 	}
+	n.id.Replaces = n.id.Replaces || reply.Replaces
 	return m, "", nil
 }
 
@@ -114,26 +120,26 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 		return joinReply{Retry: "the member asked has no ring map yet"}
 	}
 	if _, ok := m.Member(req.Member.ID); ok {
-		return joinReply{Map: m.Append(nil)}
+		return joinReply{Map: m.Append(nil), Replaces: n.replacing(req.Member.ID)}
 	}
-	if refused := unfit(m, req); refused != "" {
-		return joinReply{Refused: refused}
+	if req.Returning {
+		return joinReply{Refused: expelled(m, req.Member)}
+	}
+	if req.N != 0 && req.N != m.N {
+		return joinReply{Refused: fmt.Sprintf("the cluster was founded with N=%d, which cannot be changed; this node asks for N=%d", m.N, req.N)}
 	}
 	deadline := time.Now().Add(joinTimeout)
-	keys, err := n.clusterKeys(m, deadline)
-	if err != nil {
-		return joinReply{Retry: err.Error()}
+	next, retry, refused := n.successor(m, req, deadline)
+	if next == nil {
+		return joinReply{Retry: retry, Refused: refused}
 	}
-	if keys > 0 {
-		return joinReply{Refused: fmt.Sprintf("the cluster holds %d keys, and joining a cluster that holds data is not supported yet: join while it is empty", keys)}
-	}
-	if err := n.propose(m, req.Member); err != nil {
+	if err := n.propose(m, next); err != nil {
 		return joinReply{Retry: err.Error()}
 	}
 	for time.Now().Before(deadline) {
 		now := n.currentMap()
 		if _, ok := now.Member(req.Member.ID); ok {
-			return joinReply{Map: now.Append(nil)}
+			return joinReply{Map: now.Append(nil), Replaces: n.replacing(req.Member.ID)}
 		}
 		if now.Epoch > m.Epoch {
 			return joinReply{Retry: "another change of the ring map came first"}
@@ -147,17 +153,12 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 	return joinReply{Retry: "a majority of the members has not agreed to the next ring map yet"}
 }
 
-// unfit says why the request can never be granted, "" when it can.
-func unfit(m *ring.Map, req joinRequest) string {
-	for _, x := range m.Members {
-		if x.Name == req.Member.Name {
-			return fmt.Sprintf("the name %q belongs to a member with another identity (its folder): start that node with its own folder, or choose another name; replacing a lost node is not supported yet", x.Name)
-		}
-	}
-	if req.N != 0 && req.N != m.N {
-		return fmt.Sprintf("the cluster was founded with N=%d, which cannot be changed; this node asks for N=%d", m.N, req.N)
-	}
-	return ""
+// replacing reports whether a member came in the place of another, as far as this node has seen it. (A newcomer that is not
+// told so only pulls, and is filled as soon as an owner finds it to be behind.)
+func (n *Node) replacing(id ring.NodeID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.replaced[id]
 }
 
 func (n *Node) currentMap() *ring.Map {
@@ -166,14 +167,14 @@ func (n *Node) currentMap() *ring.Map {
 	return n.mu.ring
 }
 
-// propose starts the agreement on the map with one more member.
-func (n *Node) propose(m *ring.Map, member ring.Member) (err error) {
+// propose starts the agreement on the map that follows m.
+func (n *Node) propose(m *ring.Map, successor func(*ring.Map) (*ring.Map, error)) (err error) {
 	n.tick(func(now int64) {
 		if n.mu.ring.Epoch != m.Epoch {
 			err = errors.New("the ring map has just changed")
 			return
 		}
-		next, e := m.WithMember(member)
+		next, e := successor(m)
 		if e != nil {
 			err = e
 			return

@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shoal/antientropy"
 	"shoal/console"
 	"shoal/coord"
 	"shoal/engine"
@@ -27,6 +26,7 @@ type Node struct {
 	world World
 	log   *slog.Logger
 	id    identity
+	kept  bool // it was a member before this start
 
 	store     store
 	transport *tcp.Transport
@@ -49,19 +49,18 @@ type Node struct {
 		ticking bool // somebody will end the tick
 		company company
 		idle    bool // the timers are slow
+		pace    pace // of repair
 
 		lazy      []lazyCopies
 		lazyTimer *time.Timer
 		lazyWaits bool // it runs
 		lazyDue   bool // this tick sends them
 
-		closed   bool
-		ring     *ring.Map
-		coord    *coord.Machine
-		puller   *antientropy.Puller
-		comparer *antientropy.Comparer
-		parts    []wire.Part // puller, comparer and the like, in the order in which they are driven
-		forgetting
+		closed bool
+		ring   *ring.Map
+		coord  *coord.Machine
+		repair
+		parts    []wire.Part // of repair, in the order in which they are driven
 		agree    *ring.Agreement
 		vectors  vectors
 		token    uint64 // of the last survey
@@ -75,6 +74,7 @@ type Node struct {
 		skew     skew
 		surveys  map[uint64]*survey
 		asked    map[ring.NodeID]int64 // when a peer was last asked for its map, unix ms
+		replaced map[ring.NodeID]bool  // members that came in the place of others, as far as this boot has seen it
 		redial   bool                  // addresses changed: tell the transport outside of the lock
 	}
 }
@@ -101,6 +101,7 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
+	n.kept = m != nil
 	n.makeMachines()
 	n.transport = tcp.New(n.transportConfig())
 	if err := n.transport.Start(); err != nil {
@@ -127,6 +128,7 @@ func (n *Node) start() error {
 	}
 	n.spawn(n.timers)
 	n.spawn(n.syncs)
+	n.spawn(n.askIfMember)
 	return nil
 }
 
@@ -146,8 +148,11 @@ func (n *Node) openStore() error {
 		MachineBoot: n.world.MachineBoot,
 		MemoryBytes: n.opts.MemoryBytes,
 		CacheBytes:  n.opts.CacheBytes,
-		Log:         n.log,
-		OnFatal:     n.opts.OnFatal,
+
+		LogKeepBytes: n.opts.LogKeepBytes,
+
+		Log:     n.log,
+		OnFatal: n.opts.OnFatal,
 	})
 	if err != nil {
 		return err
@@ -161,13 +166,8 @@ func (n *Node) openStore() error {
 }
 
 func (n *Node) makeMachines() {
-	n.mu.puller = antientropy.New(antientropy.Config{
-		Self: n.id.Node, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
-		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 16,
-	}, n.store)
-	n.mu.comparer = antientropy.NewComparer(compareConfig(n.id.Node, n.opts.CompareEvery), n.store)
-	n.mu.parts = []wire.Part{n.mu.puller, n.mu.comparer}
-	n.makeForgetting(nil)
+	n.mu.repair.make(n)
+	n.mu.parts = n.mu.repair.parts()
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
@@ -179,6 +179,7 @@ func (n *Node) makeMachines() {
 	n.mu.gossiped = map[ring.NodeID]gossip.Meta{}
 	n.mu.surveys = map[uint64]*survey{}
 	n.mu.asked = map[ring.NodeID]int64{}
+	n.mu.replaced = map[ring.NodeID]bool{}
 	n.mu.skew.offset = map[ring.NodeID]int64{}
 }
 
@@ -201,7 +202,7 @@ func (n *Node) fail(err error) {
 func (n *Node) timers() {
 	t := time.NewTimer(tickEvery)
 	defer t.Stop()
-	busy := n.now()
+	busy, due := n.now(), time.Now().Add(tickEvery)
 	for {
 		select {
 		case <-n.ctx.Done():
@@ -211,10 +212,11 @@ func (n *Node) timers() {
 		}
 		next := tickEvery
 		n.tick(func(now int64) {
+			n.setPace(time.Since(due))
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
-			case more || !n.settled() || n.mu.comparer.Busy(now) || n.mu.closer.Busy():
+			case more || !n.settled() || n.mu.repair.busy(now):
 				busy = now
 			case now-busy > idleAfter.Milliseconds():
 				next = idleEvery
@@ -224,12 +226,23 @@ func (n *Node) timers() {
 			for _, part := range n.mu.parts {
 				part.Tick(now)
 			}
-			n.mu.fence()
+			n.mu.repair.fence()
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
 		})
 		n.redial()
 		t.Reset(next)
+		due = time.Now().Add(next)
+	}
+}
+
+// setPace gives the machines of repair their share of a tick that came so late. The lock is held.
+func (n *Node) setPace(late time.Duration) {
+	share := n.mu.pace.adjust(late, n.mu.coord.P99())
+	for _, part := range n.mu.parts {
+		if x, ok := part.(paced); ok {
+			x.Pace(share, fullPace)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 
+	"shoal/causal"
 	"shoal/ring"
 	"shoal/ring/gossip"
 	"shoal/wire"
@@ -39,8 +40,8 @@ func (n *Node) onUp(peer ring.NodeID, incarnation uint64) {
 	n.log.Info("peer up", "peer", n.nameOf(peer))
 	n.tick(func(now int64) {
 		n.mu.up[peer] = true
+		n.mu.repair.connected(peer, causal.Actor(incarnation))
 		n.mu.coord.Up(peer)
-		n.mu.connected(peer, incarnation)
 		for _, part := range n.mu.parts {
 			part.Up(now, peer)
 		}
@@ -56,7 +57,6 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 		n.mu.up[peer] = false
 		delete(n.mu.skew.offset, peer)
 		n.mu.coord.Down(now, peer)
-		n.mu.disconnected(peer)
 		for _, part := range n.mu.parts {
 			part.Down(now, peer)
 		}
@@ -73,7 +73,7 @@ func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more 
 		run = n.step
 	}
 	run(func(now int64) {
-		if n.mu.fenced[incarnation] {
+		if over, ok := n.mu.fenced[from]; ok && over == causal.Actor(incarnation) {
 			return
 		}
 		h, items, err := n.mu.memory.take(frame)
@@ -87,7 +87,7 @@ func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more 
 		for _, part := range n.mu.parts {
 			part.Step(now, from, items)
 		}
-		n.mu.fence()
+		n.mu.repair.fence()
 		answered := false
 		for i := range items {
 			answered = answered || items[i].Kind == wire.ItemPulled

@@ -131,10 +131,15 @@ func (w *world) step() {
 	}
 }
 
-// propose has the node propose the joining of a node that nobody else knows of.
+// propose has the node propose the joining of a node that nobody else knows of, or that such a node replaces a member.
 func (w *world) propose(n *testNode) {
 	w.joins++
-	next, err := n.newest.WithMember(member(NodeID(mix(uint64(w.joins)+1000)), "", 1))
+	fresh := member(NodeID(mix(uint64(w.joins)+1000)), "", 1)
+	next, err := n.newest.WithMember(fresh)
+	if old := n.newest.Members[w.random.below(int64(len(n.newest.Members)))]; old.ID != n.id && w.chance(40) {
+		fresh.Name = old.Name
+		next, err = n.newest.WithReplacement(old.ID, fresh)
+	}
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -12,7 +12,7 @@ type Kind uint8
 const (
 	ItemInvalid    Kind = iota
 	ItemOp              // an operation forwarded to a coordinator: ID, Hop, Deadline, Op
-	ItemResult          // its answer: ID, Result
+	ItemResult          // its answer: ID, Result; FlagRefused: another owner may do it
 	ItemWrite           // a container to take in: ID, Partition, Slot, Key, Life, Row
 	ItemFlush           // a range tombstone to take in: ID, Partition, Life, Dot, Clock
 	ItemAck             // answer to ItemWrite and ItemFlush: ID, FlagRefused, FlagUncovered
@@ -35,12 +35,12 @@ const (
 	ItemHint            // a copy to keep for owners that cannot be reached, answered by ItemAck: ID, Partition, Slot, Key, Life, Row
 	ItemDurable         // what is durable at your replica: ID, Partition
 	ItemAdvert          // its answer: ID, Partition, Life, Repair.Durable, FlagRefused
-	ItemFill            // the rows of the next range: ID, Digest: number of the range from 0; Partition, Slot, Key: after this row
-	ItemFilled          // its answer: ID, Digest, Partition, Life, Clock before the rows were read, Repair.Flushed, Horizon, Rows; FlagComplete: none follow; FlagWhole, FlagRefused
+	ItemFill            // the rows of the next range: ID, Digest: number of the range from 0; Partition; but for range 0 Slot, Key: after this row
+	ItemFilled          // its answer: ID, Digest, Partition, Life, Clock before the rows were read, Repair.Flushed, Horizon, Entries (of range 0: flushes), Rows; FlagComplete: none follow; FlagWhole, FlagRefused
 	ItemActor           // what do you know of an actor whose life is over, which is fenced from now on: ID, Digest: the map's epoch; Partition, Life (of the actor), Repair.Boots
 	ItemActorKnown      // its answer: ID, Partition, Life (of the actor), Clock: its dots; Digest: its highest seq known; FlagShared: a hint is held; FlagRefused: it is not over, or this replica is being filled, or Boots are not those connected here
 	ItemClose           // an actor's dots that are not in Clock exist nowhere: Partition, Life (of the actor), Digest: its highest seq; Clock
-	ItemFilling         // the sender's replicas that are being filled: Blob, a bit per partition
+	ItemFilling         // the sender's replicas that are being filled: ID: counts up in a connection; Blob: a bit per partition, the lowest bit of the first byte first
 	itemKinds
 )
 

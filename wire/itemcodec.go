@@ -81,6 +81,18 @@ func (it *Item) appendPulled(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(it.Partition))
 	b = binary.BigEndian.AppendUint64(b, uint64(it.Life))
 	b = appendSized(b, it.Repair.durable().Append)
+	b = it.appendEntries(b)
+	b = it.appendRows(b)
+	if it.Has(FlagComplete) {
+		b = appendSized(b, it.Clock.Append)
+	}
+	if it.Has(FlagComplete | FlagRefused) {
+		b = it.Horizon.Append(b)
+	}
+	return b
+}
+
+func (it *Item) appendEntries(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(it.Entries)))
 	for i := range it.Entries {
 		e := &it.Entries[i]
@@ -93,13 +105,6 @@ func (it *Item) appendPulled(b []byte) []byte {
 		b = append(b, 0)
 		b = binary.BigEndian.AppendUint16(b, uint16(e.Slot))
 		b = appendBytes(b, e.Key)
-	}
-	b = it.appendRows(b)
-	if it.Has(FlagComplete) {
-		b = appendSized(b, it.Clock.Append)
-	}
-	if it.Has(FlagComplete | FlagRefused) {
-		b = it.Horizon.Append(b)
 	}
 	return b
 }
@@ -197,6 +202,17 @@ func (r *reader) key(it *Item) {
 func (r *reader) pulled(it *Item) {
 	it.Partition, it.Life = r.partition(), causal.Actor(r.uint64())
 	it.Repair = &Repair{Durable: r.clock()}
+	r.entries(it)
+	r.rows(it)
+	if it.Has(FlagComplete) {
+		it.Clock = r.clock()
+	}
+	if it.Has(FlagComplete | FlagRefused) {
+		it.Horizon = r.vector()
+	}
+}
+
+func (r *reader) entries(it *Item) {
 	for range r.count(13) {
 		e := LogEntry{Dot: r.dot()}
 		if r.byte() == 1 {
@@ -206,13 +222,6 @@ func (r *reader) pulled(it *Item) {
 			e.Key = r.bytes()
 		}
 		it.Entries = append(it.Entries, e)
-	}
-	r.rows(it)
-	if it.Has(FlagComplete) {
-		it.Clock = r.clock()
-	}
-	if it.Has(FlagComplete | FlagRefused) {
-		it.Horizon = r.vector()
 	}
 }
 

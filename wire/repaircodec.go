@@ -27,6 +27,7 @@ func (it *Item) appendRepair(b []byte) []byte {
 		b = appendSized(b, it.Clock.Append)
 		b = appendSized(b, it.Repair.flushed().Append)
 		b = it.Horizon.Append(b)
+		b = it.appendEntries(b)
 		b = it.appendRows(b)
 	case ItemActor:
 		b = binary.AppendUvarint(b, it.Digest)
@@ -65,6 +66,7 @@ func (r *reader) repair(it *Item) {
 		it.Clock = r.clock()
 		it.Repair.Flushed = r.clock()
 		it.Horizon = r.vector()
+		r.entries(it)
 		r.rows(it)
 	case ItemActor:
 		it.Digest, it.Life, it.Repair = r.uvarint(), causal.Actor(r.uint64()), &Repair{}

@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"shoal/node"
 )
 
@@ -107,15 +105,6 @@ func TestAClusterThatHoldsDataTakesNoNewNode(t *testing.T) {
 		do(t, n1.client(), "DEL", "k")
 		n4 := w.machine("n4", joining("n1")).up() // empty again
 		w.together(5*time.Second, n1, n2, n3, n4)
-	})
-}
-
-func TestAKnownNameWithAnEmptyFolderIsRefused(t *testing.T) {
-	inBubble(t, func(t *testing.T, w *world) {
-		_, n2, _ := w.three()
-		n2.kill()
-		n2.disk = vfs.NewCrashableMem()
-		n2.refused(`"n2"`, "folder")
 	})
 }
 

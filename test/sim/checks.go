@@ -88,6 +88,7 @@ func (o *oracle) ended(op *operation) {
 		for _, f := range op.facts {
 			if op.status == wire.OK {
 				f.acked, f.ackedAt = true, o.w.now
+				o.checkPlaces(f)
 			}
 		}
 	} else if len(op.facts) > 0 {
@@ -187,6 +188,9 @@ func (o *oracle) read(op *operation) {
 
 // reflects reports whether a state contains the fact: it, or something that had seen it, stands in its row.
 func (o *oracle) reflects(s state, f *fact) bool {
+	if hint := s.hints()[f.key]; o.holds(hint, f) {
+		return true
+	}
 	p := f.op.partition
 	r := s[p]
 	if r == nil {
@@ -200,7 +204,11 @@ func (o *oracle) reflects(s state, f *fact) bool {
 	if f.flush {
 		return false
 	}
-	row := r.rows[f.key]
+	return o.holds(r.rows[f.key], f)
+}
+
+// holds reports whether the fact, or something that had seen it, is in a row.
+func (o *oracle) holds(row causal.Container, f *fact) bool {
 	for i := range row.Versions {
 		if x := o.byDot[row.Versions[i].Dot]; x == f || x != nil && x.seen.has(f.n) {
 			return true

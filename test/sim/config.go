@@ -40,6 +40,14 @@ type Config struct {
 	timeout    int64
 	compares   int64 // replicas are compared this often, 0: never
 	vanish     bool  // rows vanish or are damaged behind a replica's back
+	hints      bool  // the adversary sees to it that there are some
+	hintMax    int64 // bytes of hints that a node keeps
+	hintLate   int64 // hints are gone through this often
+	disks      bool  // disks are lost: the node comes back as another one that replaces it
+	backups    bool  // disks are put back to what they were some time ago
+	caps       bool  // logs are trimmed before others have them
+	ranges     int   // rows in one answer of a refill
+	ruins      int   // percent of the faults that take a disk or put it back
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -82,7 +90,34 @@ func configure(r *random) Config {
 	c.shapeFaults(r)
 	c.ages = c.expiry && c.faults && r.percent(60)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
+	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
+	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
 	return c
+}
+
+// shapeRepair: what makes replicas be filled.
+func (c *Config) shapeRepair(r *random) {
+	c.ranges, c.ruins = r.between(1, 3), 15
+	if !c.faults || c.vanish || !r.percent(40) {
+		return
+	}
+	c.disks, c.backups, c.caps = r.percent(60) && c.members >= 3, r.percent(60), r.percent(60)
+	c.load, c.keys = max(c.load, 3000), max(c.keys, 2)
+	if r.percent(50) {
+		c.reapEvery = int64(r.between(20, 200))
+	}
+	if r.percent(50) {
+		c.focusOnFills(r)
+	}
+}
+
+// focusOnFills: fills that last, of replicas that have much to lose, while frames are lost and quorums are read.
+func (c *Config) focusOnFills(r *random) {
+	c.q, c.keys, c.clients, c.ranges, c.latency = 1, 4, 3, 1, r.between(5, 30)
+	c.strict, c.wild, c.kills, c.losses, c.owned, c.joins = true, true, true, true, false, false
+	c.disks, c.backups, c.caps, c.ruins, c.pause = c.members >= 3, true, true, 40, r.between(150, 500)
+	c.loss, c.late, c.load, c.every = r.between(5, 40), r.between(0, 4), max(c.load, 4000), min(c.every, 800)
+	c.flushes = c.flushes && r.percent(30)
 }
 
 // shapeComparisons: what vanishes rests for seconds before and after, so a world in which rows do takes its time.
@@ -94,6 +129,27 @@ func (c *Config) shapeComparisons(r *random) {
 	if c.vanish = r.percent(60); c.vanish {
 		c.careful = true
 		c.compares, c.keys, c.load = min(c.compares, 600), max(c.keys, 2), max(c.load, 4000)
+	}
+}
+
+// shapeHints: in some worlds there are more nodes than owners, and a write that W owners cannot take goes to them.
+func (c *Config) shapeHints(r *random) {
+	c.hintMax, c.hintLate = 1<<20, int64(r.between(100, 1500))
+	if r.percent(25) {
+		c.hintMax = int64(r.between(0, 500))
+	}
+	if !c.faults || c.w == 1 || r.percent(80) {
+		return
+	}
+	c.hints, c.strict, c.vanish = true, false, false
+	c.members = max(c.members, c.n+r.between(1, 3))
+	c.kills, c.cuts = true, c.cuts || r.percent(50)
+	switch r.below(3) {
+	case 0: // long absences of owners, tails lost, late frames and reaping
+		c.losses, c.pause, c.keys = true, min(c.pause, 400), min(c.keys, 2)
+		c.reapEvery, c.flushes = int64(r.between(20, 200)), false
+	case 1:
+		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
 	}
 }
 

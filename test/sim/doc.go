@@ -1,4 +1,5 @@
-// Package sim runs the pure cores of a whole cluster (coord.Machine, antientropy.Puller, Comparer, Reaper and Closer, and
+// Package sim runs the pure cores of a whole cluster (coord.Machine, handoff.Machine,
+// antientropy.Puller, Comparer, Reaper and Closer, and
 // ring.Agreement per node, on an in-memory store) under one seeded heap of events in virtual time, beside an oracle that
 // keeps explicit causal histories. One seed is one history, bit for bit.
 //
@@ -14,10 +15,10 @@
 // (nothing is lost) and machines (what was not synced is lost), skews clocks, lets nodes join at the same time,
 // lets messages arrive after what they speak of was reaped, and takes rows away or damages them behind a replica's back. It
 // keeps to one sentence: an acknowledged write survives the loss of any W-1 of the places that acknowledged it, and its
-// last copy is never destroyed.
+// last copy is never destroyed. A place is an owner or a node that keeps a hint for one; in some worlds it keeps owners
+// apart from each other and hunts those that keep hints.
 //
 // At the end nothing may be held back: no tombstone, nothing expired, no hole in a clock, no log entry.
 //
-// It does not simulate real disks, sockets or goroutines (test/cluster does), moves of partitions that hold data,
-// hints, or refill.
+// It does not simulate real disks, sockets or goroutines (test/cluster does), or moves of partitions that hold data.
 package sim

@@ -17,9 +17,18 @@ func (w *World) fault() {
 	}
 	w.push(event{at: w.now + int64(w.rand.between(pause/20, pause)), kind: evFault})
 	n := w.nodes[w.rand.below(len(w.nodes))]
+	if w.cfg.hints && w.loadEnds > 0 {
+		if n = w.prey(n); w.rand.percent(25) {
+			w.strand()
+			return
+		}
+	}
 	if n.up && n.disk.suspect && w.cfg.kills && w.rand.percent(30) {
 		w.stop(n, nil) // a second time before it has pulled
 		w.stats.kills++
+		return
+	}
+	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(w.cfg.ruins) && w.ruin(n) {
 		return
 	}
 	switch x := w.rand.below(100); {
@@ -101,6 +110,9 @@ func (w *World) accepted(n *node, s *ring.AcceptorState) {
 	if w.healing || w.cfg.storm >= calm || s.Accepted == (ring.Ballot{}) || s.Accepted.Node == n.id || !w.rand.percent(30) {
 		return
 	}
+	if w.byID(s.Accepted.Node) < 0 {
+		return
+	}
 	w.push(event{
 		at: w.now + int64(w.rand.between(1, 4*w.cfg.latency)), kind: evAmbush,
 		node: n.index, life: n.life, peer: w.byID(s.Accepted.Node),
@@ -172,10 +184,16 @@ func (w *World) join(n *node) {
 	}
 	if _, listed := at.disk.ring.Member(n.id); listed {
 		w.stats.joins++
+		if n.disk.replaces {
+			w.stats.replaced++
+		}
 		n.adopt(at.disk.ring)
 		return
 	}
-	next, err := at.disk.ring.WithMember(n.member)
+	next, err := w.mapWith(at, n)
+	if next == nil && err == nil {
+		return
+	}
 	if err != nil {
 		w.fail("join: %v", err)
 		return

@@ -32,6 +32,8 @@ const (
 	evHeal   // a link works again
 	evJoin   // a node without a map asks a member
 	evVanish
+	evTrim   // a log is trimmed
+	evBackup // a disk is copied
 	evAmbush // an acceptor stops and the proposer is cut off
 )
 

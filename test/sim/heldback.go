@@ -23,7 +23,7 @@ func (o *oracle) closed(it *wire.Item) {
 func (o *oracle) heldBack() string {
 	soon := o.w.now + epochMs + 100_000
 	for _, n := range o.w.nodes {
-		for p, r := range n.disk.live {
+		for p, r := range n.disk.live[:o.w.cfg.q] {
 			if r == nil {
 				continue
 			}

@@ -45,6 +45,10 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags, it.Clock, it.Digest = 0, &causal.Clock{}, 0
 			}
 		}
+	case bug(FillingReads), bug(FillingCounts):
+		for i := range items {
+			n.admitFilling(peer, &items[i])
+		}
 	case bug(FlushByVector):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemFlush {
@@ -52,7 +56,7 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 			}
 		}
 	}
-	return items
+	return n.mangleHintsOut(peer, items)
 }
 
 // lone is the newest version of this life alone.
@@ -65,13 +69,14 @@ func (n *node) lone(row causal.Container) causal.Container {
 	return row
 }
 
-// acknowledgeUnsent takes copies that hold nothing of this tick (they are written back for a read) for acknowledged.
+// acknowledgeUnsent takes copies that hold nothing that is being written here (they are written back for a read) for
+// acknowledged.
 func (n *node) acknowledgeUnsent() {
 	var acks []antientropy.Out
 	for _, o := range n.machine.Effects().Peers {
 		for i := range o.Items {
 			it := &o.Items[i]
-			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return slices.Contains(n.fresh, v.Dot) })
+			own := slices.ContainsFunc(it.Row.Versions, func(v causal.Version) bool { return n.writing(v.Dot) })
 			if it.Kind == wire.ItemWrite && it.ID != 0 && !own {
 				acks = append(acks, antientropy.Out{To: o.To, Item: wire.Item{Kind: wire.ItemAck, ID: it.ID}})
 				it.ID = 0
@@ -81,6 +86,12 @@ func (n *node) acknowledgeUnsent() {
 	for _, a := range acks {
 		n.machine.Step(n.now(), a.To, []wire.Item{a.Item})
 	}
+}
+
+// writing reports whether a dot is of an operation that this node coordinates and has not answered.
+func (n *node) writing(d causal.Dot) bool {
+	f := n.w.oracle.byDot[d]
+	return slices.Contains(n.fresh, d) || f != nil && !f.op.done && n.w.lives[d.Actor].node == n.index
 }
 
 func withoutHoles(c *causal.Clock) *causal.Clock {
@@ -95,6 +106,7 @@ func withoutHoles(c *causal.Clock) *causal.Clock {
 
 // mangleIn changes what a node hears. Without a planted bug it changes nothing.
 func (n *node) mangleIn(peer int, it *wire.Item) {
+	n.mangleHintsIn(peer, it)
 	switch {
 	case bug(ReapOneMissing) && (it.Kind == wire.ItemPull || it.Kind == wire.ItemPulled):
 		if owners := n.disk.ring.OwnersOf(it.Partition); owners[len(owners)-1] == n.w.nodes[peer].id {
@@ -120,6 +132,19 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 			c := causal.Upto(d.Actor, d.Seq)
 			it.Clock.Union(&c)
 		}
+	case bug(FillByLastClock) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		n.disk.lastClock[it.Partition] = it.Clock
+	case bug(FillOverLives) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		if it.Digest == 0 {
+			n.firstLife[it.Partition] = it.Life
+		}
+		it.Life = n.firstLife[it.Partition]
+	case bug(FillReplaces) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
+		n.replaceRange(it)
+	case (bug(FillingReads) || bug(FillingCounts)) && (it.Kind == wire.ItemRead || it.Kind == wire.ItemWrite):
+		if r := n.disk.live[it.Partition]; r != nil && r.Filling {
+			n.asked[question{peer, it.ID}] = extendedKey{it.Partition, it.Slot, it.Key}
+		}
 	case bug(NotMerged) && it.Kind == wire.ItemRow && !it.Has(wire.FlagRefused):
 		it.Flags, it.Row = it.Flags|wire.FlagSame, causal.Container{}
 	case bug(ContextExtended) && it.Kind == wire.ItemAck && it.Has(wire.FlagUncovered):
@@ -141,6 +166,41 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 		for _, r := range it.Rows {
 			n.mergeRaw(it.Partition, r.Slot, r.Key, r.Row)
 		}
+	}
+}
+
+// admitFilling turns the refusals of a replica that is being filled into answers.
+func (n *node) admitFilling(peer int, it *wire.Item) {
+	x, ok := n.asked[question{peer, it.ID}]
+	switch {
+	case !ok || !it.Has(wire.FlagRefused):
+	case bug(FillingCounts) && it.Kind == wire.ItemAck:
+		it.Flags = 0
+	case bug(FillingReads) && it.Kind == wire.ItemRow:
+		r := n.disk.live[x.partition]
+		it.Flags, it.Row = wire.FlagWhole, r.View(r.rows[string(x.key)])
+	}
+}
+
+// replaceRange drops every version that the range lacks.
+func (n *node) replaceRange(it *wire.Item) {
+	r := n.disk.live[it.Partition]
+	if r == nil || !r.Filling {
+		return
+	}
+	for _, key := range n.w.inOrder(it.Partition) {
+		row, theirs := r.rows[key], causal.Container{}
+		found := it.Has(wire.FlagComplete) && it.Digest == 0
+		for _, x := range it.Rows {
+			if string(x.Key) == key {
+				found, theirs = true, x.Row
+			}
+		}
+		if !found {
+			continue
+		}
+		row.Versions = slices.DeleteFunc(slices.Clone(row.Versions), func(v causal.Version) bool { return theirs.Find(v.Dot) == nil })
+		n.disk.do(change{kind: changePut, partition: it.Partition, key: key, row: row})
 	}
 }
 

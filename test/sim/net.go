@@ -93,7 +93,7 @@ func (w *World) onUp(n *node, e *event) {
 		n.take(input{kind: evDown, peer: e.peer})
 	}
 	n.session[e.peer] = e.session
-	n.take(input{kind: evUp, peer: e.peer, actor: l.boots[1-end]})
+	n.take(input{kind: evUp, peer: e.peer, id: w.nodes[e.peer].id, actor: l.boots[1-end]})
 }
 
 func (w *World) onDown(n *node, e *event) {

@@ -6,6 +6,7 @@ import (
 	"shoal/antientropy"
 	"shoal/causal"
 	"shoal/coord"
+	"shoal/handoff"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -19,29 +20,35 @@ type node struct {
 	offset int64 // of its clock, ms
 	disk   *disk
 
-	life     int // boot number; 0 before the first
-	up       bool
-	lostTail bool // by the last stop
-	machine  *coord.Machine
-	puller   *antientropy.Puller
-	comparer *antientropy.Comparer
-	reaper   *antientropy.Reaper
-	closer   *antientropy.Closer
-	actor    causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
-	fenced   map[causal.Actor]bool        // incarnations whose frames are not taken
-	boots    map[ring.NodeID]causal.Actor // of the peers, as last connected
-	parts    []wire.Part
-	agree    *ring.Agreement
-	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
-	inbox    []input
-	working  bool                     // the end of the tick is planned
-	waiting  map[uint64][]*operation  // by token
-	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
-	asked    map[question]extendedKey // what was sent, for planted bugs
-	outbox   []coord.Outbox
-	own      []antientropy.Out // items of the node's own
-	scratch  []byte
-	fresh    []causal.Dot // dots that this tick made
+	life      int // boot number; 0 before the first
+	up        bool
+	lostTail  bool // by the last stop
+	machine   *coord.Machine
+	puller    *antientropy.Puller
+	comparer  *antientropy.Comparer
+	keeper    *handoff.Machine
+	reaper    *antientropy.Reaper
+	closer    *antientropy.Closer
+	actor     causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
+	fenced    map[causal.Actor]bool        // incarnations whose frames are not taken
+	boots     map[ring.NodeID]causal.Actor // of the peers, as last connected
+	parts     []wire.Part
+	agree     *ring.Agreement
+	session   []int // by peer: the connection that stands in this node's eyes, 0 for none
+	inbox     []input
+	working   bool                     // the end of the tick is planned
+	waiting   map[uint64][]*operation  // by token
+	opAt      map[*byte]*operation     // by the memory of its key: the machine hands that to the store
+	asked     map[question]extendedKey // what was sent, for planted bugs
+	standIns  map[uint64][]int         // who was asked to keep a hint, for a planted bug
+	outbox    []coord.Outbox
+	own       []antientropy.Out // items of the node's own
+	scratch   []byte
+	fresh     []causal.Dot // dots that this tick made
+	refiller  *antientropy.Refiller
+	known     []ring.NodeID                   // by peer: who was at the other end of the newest connection
+	firstLife map[ring.Partition]causal.Actor // of a fill's first range, for a planted bug
+	backup    state                           // a copy of what was synced at some time, nil: none
 }
 
 type question struct {
@@ -63,6 +70,7 @@ type input struct {
 	twice bool
 	actor causal.Actor // evUp, evFrame: the peer's incarnation
 	ops   []*operation
+	id    ring.NodeID // evUp: the peer's
 }
 
 func (n *node) now() int64 { return n.w.now + epochMs + n.offset }
@@ -74,12 +82,13 @@ func (n *node) boot(lost bool) {
 	w, d := n.w, n.disk
 	n.life++
 	n.up = true
-	n.session = make([]int, len(w.nodes))
+	n.session, n.known = make([]int, len(w.nodes)), make([]ring.NodeID, len(w.nodes))
 	n.inbox, n.working, n.own = nil, false, nil
 	n.waiting, n.opAt = map[uint64][]*operation{}, map[*byte]*operation{}
-	n.asked = map[question]extendedKey{}
+	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
 	n.actor, n.fenced = w.newLife(n.index), map[causal.Actor]bool{}
 	n.boots = map[ring.NodeID]causal.Actor{}
+	n.firstLife = map[ring.Partition]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost
@@ -94,12 +103,16 @@ func (n *node) boot(lost bool) {
 		Self: n.id, Every: w.cfg.compares, First: w.cfg.compares, Retry: w.cfg.compares/2 + 50, Timeout: 1500,
 		TickRows: 3, MaxKeys: 2, MaxBytes: 200, Batch: 2, MaxRepairs: 3,
 	}, d)
+	n.keeper = handoff.New(w.cfg.handoff(n.id), d)
 	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
 	n.reaper.ClockOff(w.skewed(n))
 	n.closer = antientropy.NewCloser(antientropy.CloseConfig{
 		Self: n.id, Incarnation: n.actor, Every: w.cfg.closeAfter / 4, After: w.cfg.closeAfter, Timeout: 1000, Rows: 2, Partitions: 2, Actors: 3,
-	}, d, n.puller.Lives(), n.reaper.Blocking, nil)
-	n.parts = []wire.Part{n.puller, n.comparer, n.reaper, n.closer}
+	}, d, n.puller.Lives(), n.reaper.Blocking, n.keeper.Held)
+	n.refiller = antientropy.NewRefiller(antientropy.FillConfig{
+		Self: n.id, Retry: 300, Repeat: 1000, MaxFills: 2, MaxRows: w.cfg.ranges, MaxBytes: 1 << 12, TickRows: 3,
+	}, d, n.puller)
+	n.parts = []wire.Part{n.puller, n.comparer, n.keeper, n.refiller, n.reaper, n.closer}
 	whole := n.puller.Whole
 	if bug(NotWholeCounts) {
 		whole = func(ring.Partition) bool { return true }
@@ -114,7 +127,7 @@ func (n *node) boot(lost bool) {
 	n.machine = coord.New(cfg, d, whole)
 	n.machine.ReadFirstUnless(n.puller.Current)
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
-	for p, r := range d.live {
+	for p, r := range d.live[:w.cfg.q] {
 		if r != nil {
 			if p == 0 { // the oracle wants dots to differ between partitions
 				d.beginAs(0, n.actor)
@@ -142,7 +155,11 @@ func (n *node) install(m *ring.Map, trusted bool) {
 		if m.Position(p, n.id) < 0 {
 			continue
 		}
-		if n.disk.live[p] == nil {
+		if n.disk.live[p] == nil && antientropy.MadeFilling(m, n.disk.replaces) {
+			if err := n.disk.Fill(p, true); err != nil {
+				panic(err)
+			}
+		} else if n.disk.live[p] == nil {
 			n.disk.begin(p)
 		} else {
 			was[p] = trusted
@@ -150,7 +167,9 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	}
 	n.machine.Install(m)
 	n.comparer.Install(n.now(), m)
+	n.keeper.Install(n.now(), m)
 	n.puller.Install(n.now(), m, func(p ring.Partition) bool { return was[p] })
+	n.refiller.Install(n.now(), m)
 	n.reaper.Install(n.now(), m)
 	n.closer.Install(m)
 	for _, x := range n.w.nodes {
@@ -253,19 +272,21 @@ func (n *node) allWhole() bool {
 func (n *node) input(now int64, in *input) {
 	switch in.kind {
 	case evUp:
-		n.machine.Up(n.w.nodes[in.peer].id)
-		n.boots[n.w.nodes[in.peer].id] = in.actor
-		n.closer.Connected(n.w.nodes[in.peer].id, in.actor)
+		n.known[in.peer] = in.id
+		n.machine.Up(in.id)
+		n.boots[in.id] = in.actor
+		n.closer.Connected(in.id, in.actor)
 		for _, part := range n.parts {
-			part.Up(now, n.w.nodes[in.peer].id)
+			part.Up(now, in.id)
 		}
 		n.tell(in.peer)
 	case evDown:
-		n.machine.Down(now, n.w.nodes[in.peer].id)
+		id := n.known[in.peer]
+		n.machine.Down(now, id)
 		for _, part := range n.parts {
-			part.Down(now, n.w.nodes[in.peer].id)
+			part.Down(now, id)
 		}
-		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == n.w.nodes[in.peer].id })
+		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == id })
 	case evClient:
 		n.exec(now, in.ops)
 	case evFrame:
@@ -275,7 +296,7 @@ func (n *node) input(now int64, in *input) {
 
 // tell lets a peer see the epoch of this node's map: whoever is behind asks for the other's.
 func (n *node) tell(peer int) {
-	n.own = append(n.own, antientropy.Out{To: n.w.nodes[peer].id, Item: wire.Item{Kind: wire.ItemMap}})
+	n.own = append(n.own, antientropy.Out{To: n.known[peer], Item: wire.Item{Kind: wire.ItemMap}})
 }
 
 func (n *node) exec(now int64, list []*operation) {
@@ -303,7 +324,7 @@ func (n *node) frame(now int64, in *input) {
 	if n.fenced[in.actor] && !bug(ClosedWithoutFence) {
 		return
 	}
-	from := n.w.nodes[in.peer].id
+	from := n.known[in.peer]
 	if m := n.disk.ring; m != nil && h.Epoch > m.Epoch {
 		n.tell(in.peer)
 	}
@@ -397,8 +418,8 @@ func (n *node) send() {
 		h.Epoch = n.disk.ring.Epoch
 	}
 	for _, o := range boxes {
-		peer := n.w.byID(o.To)
-		if n.session[peer] == 0 {
+		peer := slices.Index(n.known, o.To)
+		if peer < 0 || n.session[peer] == 0 {
 			continue
 		}
 		items := n.mangleOut(peer, o.Items)

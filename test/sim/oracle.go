@@ -60,9 +60,10 @@ type fact struct {
 	shownAt int64
 	killed  bool // a delete, a flush or a version that can expire has seen it
 	reaped  bool
-	void    bool // declared to exist nowhere
-	lost    int  // crashes that took it from a place
-	dead    bool // looked for in the end and not found
+	void    bool          // declared to exist nowhere
+	lost    int           // crashes that took it from a place
+	dropped *causal.Clock // by a flush
+	dead    bool          // looked for in the end and not found
 }
 
 // gone reports whether the fact itself is the absence of a value.
@@ -71,10 +72,11 @@ func (f *fact) gone() bool { return f.flush || f.kind == causal.KindTombstone }
 // oracle knows what happened. It compresses nothing: what a write had seen is the set of versions that lay in front
 // of it, and what those had seen. Vectors and clocks are never asked, with one exception that is named at flush.
 type oracle struct {
-	w       *World
-	facts   []*fact
-	byDot   map[causal.Dot]*fact
-	byValue map[string][]*fact
+	w          *World
+	facts      []*fact
+	allFlushes []*fact
+	byDot      map[causal.Dot]*fact
+	byValue    map[string][]*fact
 	// contexts: what stood in rows beside the listed siblings when a context of this text was made
 	beside map[string]set
 	maps   map[uint64]string
@@ -94,8 +96,11 @@ func (o *oracle) closure(f *fact, into *set) {
 
 // flushes are the flushes that a replica has taken in: what they dropped, they had seen.
 func (o *oracle) flushes(r *replica) (out []*fact) {
-	for _, dot := range r.flushes {
-		if f := o.byDot[dot]; f != nil {
+	if r.Flushed.IsZero() {
+		return nil
+	}
+	for _, f := range o.allFlushes { // its log entry may be trimmed
+		if r.Clock.Contains(f.dot) && r.Flushed.Covers(f.dropped) {
 			out = append(out, f)
 		}
 	}
@@ -218,7 +223,7 @@ func (o *oracle) flush(d *disk, p ring.Partition, dot causal.Dot, dropped *causa
 		o.checkDropped(d, f, dropped)
 		return
 	}
-	f := &fact{n: len(o.facts), dot: dot, op: o.w.flushing, flush: true, kind: causal.KindTombstone}
+	f := &fact{n: len(o.facts), dot: dot, op: o.w.flushing, flush: true, kind: causal.KindTombstone, dropped: dropped}
 	if f.op == nil || d.live[p].Life != dot.Actor {
 		o.w.fail("invention: node %d stores a flush that nobody asked for", d.node)
 		return
@@ -265,6 +270,9 @@ func (o *oracle) processedSomewhere(p ring.Partition, dot causal.Dot) bool {
 func (o *oracle) add(f *fact) {
 	o.facts = append(o.facts, f)
 	o.byDot[f.dot] = f
+	if f.flush {
+		o.allFlushes = append(o.allFlushes, f)
+	}
 	if f.value != "" {
 		o.byValue[f.value] = append(o.byValue[f.value], f)
 	}

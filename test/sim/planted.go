@@ -32,6 +32,19 @@ const (
 	ClosedWithoutVectors     // a closing looks at clocks, not at rows' vectors
 	ClosedUnasked            // a closing does not ask one of the owners
 	ClosedWithoutFence       // frames of earlier boots are taken after a closing has asked
+	HintGoneByAck            // a hint is deleted when an owner has acknowledged it
+	HintGoneByOne            // a hint is deleted when one owner has it durably
+	HintCountedTwice         // one hint counts for two places
+	HintsAlone               // hints are counted although the coordinator has not kept the write
+	HintMergedRaw            // hints are taken in without asking the clock
+	HintDroppedAtCap         // an old hint makes room for a new one
+	FillByLastClock          // a refill takes over the clock of the source's last range
+	FillOverLives            // a refill goes on over a new life of the source
+	FillReplaces             // a refill drops what the source lacks, whether it knew it or not
+	FillingReads             // a replica that is being filled answers reads
+	FillingCounts            // a replica that is being filled acknowledges writes
+	HorizonNotKept           // nobody is found to be behind: neither by a pull nor at its end
+	FillKeepsActor           // a replica that is filled goes on with its actor
 	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
 	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
 	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
@@ -65,6 +78,19 @@ var bugNames = [bugs]string{
 	"closed without looking at vectors",
 	"closed without asking an owner",
 	"closed without a fence",
+	"hint deleted by an acknowledgement",
+	"hint deleted when one owner has it",
+	"one hint counted for two places",
+	"hints counted without an owner",
+	"hint taken in without the late-message rule",
+	"old hint dropped at the cap",
+	"refill takes the clock of the last range",
+	"refill goes on over a new life of the source",
+	"refill replaces instead of merging",
+	"filling replica answers reads",
+	"filling replica counts towards W",
+	"nobody is found to be behind",
+	"filled replica keeps its actor",
 	"closed by an owner that lacks dots",
 	"restored although reaped",
 	"closed while another's earlier boot is heard",

@@ -1,6 +1,9 @@
 package sim
 
-import "shoal/wire"
+import (
+	"shoal/ring"
+	"shoal/wire"
+)
 
 // run is the history of a world: joins, load under faults, healing, rest, and a last look through every node.
 func (w *World) run() {
@@ -23,6 +26,12 @@ func (w *World) run() {
 		w.advance(w.now + 50)
 	}
 	w.healing = false
+	if w.cfg.caps {
+		w.push(event{at: w.now, kind: evTrim})
+	}
+	if w.cfg.backups {
+		w.push(event{at: w.now, kind: evBackup})
+	}
 	if w.cfg.vanish {
 		w.push(event{at: w.now + int64(w.rand.between(1, 1000)), kind: evVanish})
 	}
@@ -86,22 +95,45 @@ func (w *World) heal() {
 // rest proves that after the last fault replicas become equal, and whole, by pulls alone (and comparisons, where rows have
 // vanished) and within bounded time (G6).
 func (w *World) rest() {
-	for limit := w.now + 20_000; w.broken == nil; {
+	limit := w.now + 20_000
+	if w.cfg.caps || w.cfg.backups || w.cfg.disks {
+		limit += 10 * w.cfg.every // until a rare pull finds who is behind
+	}
+	for w.broken == nil {
 		w.advance(w.now + 200)
-		whole := true
+		whole := w.noneBehind()
 		for _, n := range w.nodes {
-			whole = whole && n.allWhole() && n.machine.Pending() == 0
+			whole = whole && n.allWhole() && n.machine.Pending() == 0 && n.refiller.Progress().Filling == 0
 		}
-		if whole && w.oracle.equal() {
+		if whole && w.oracle.equal() && w.hintsLeft() == 0 {
 			break
 		}
 		if w.now > limit {
-			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v)", whole)
+			w.fail("not equal: 20 s after the last fault replicas differ or are not whole (whole: %v, hints: %d)", whole, w.hintsLeft())
 		}
 	}
 	if w.broken == nil {
 		w.oracle.settled()
 	}
+}
+
+// noneBehind reports whether every owner's clock covers the horizons of the others.
+func (w *World) noneBehind() bool {
+	m := w.newest()
+	for p := range m.Q {
+		for _, a := range m.OwnersOf(ring.Partition(p)) {
+			for _, b := range m.OwnersOf(ring.Partition(p)) {
+				i, j := w.byID(a), w.byID(b)
+				if i < 0 || j < 0 || w.nodes[i].disk.live[p] == nil || w.nodes[j].disk.live[p] == nil {
+					return false
+				}
+				if !w.nodes[i].disk.live[p].Clock.CoversVector(w.nodes[j].disk.live[p].Horizon) {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 // lastLook proves that every node answers the same (G5), and that a healed cluster is Redis again: a SET leaves one

@@ -17,7 +17,6 @@ type replica struct {
 	rows    map[string]causal.Container
 	damaged map[string]bool // rows that cannot be read
 	log     []wire.LogEntry // by dot
-	flushes []causal.Dot    // flushes taken in, also when their log entries are gone: for the oracle
 }
 
 func newReplica(life causal.Actor) *replica {
@@ -25,7 +24,7 @@ func newReplica(life causal.Actor) *replica {
 }
 
 func (r *replica) clone() *replica {
-	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log), flushes: slices.Clone(r.flushes)}
+	c := &replica{Replica: r.Replica, rows: make(map[string]causal.Container, len(r.rows)), damaged: maps.Clone(r.damaged), log: slices.Clone(r.log)}
 	c.Clock, c.Flushed = r.Clock.Clone(), r.Flushed.Clone()
 	for k, v := range r.rows { // order-free: a copy
 		c.rows[k] = v
@@ -41,7 +40,7 @@ func (r *replica) record(e wire.LogEntry) {
 }
 
 // state is everything of a disk that a crash may take back.
-type state []*replica // by partition, nil where there is none
+type state []*replica // by partition, nil where there is none; the last: see hints
 
 func (s state) clone() state {
 	out := make(state, len(s))
@@ -65,6 +64,8 @@ type change struct {
 	clock     *causal.Clock
 	life      causal.Actor
 	horizon   causal.Vector
+	flushed   *causal.Clock
+	on        bool
 }
 
 type changeKind uint8
@@ -77,17 +78,28 @@ const (
 	changeReap
 	changeLife
 	changeDamage
+	changeHint
 	changeTrim
+	changeFill
 )
 
 func (s state) apply(c *change) {
+	if c.kind == changeHint {
+		s.applyHint(c)
+		return
+	}
 	r := s[c.partition]
-	if c.kind == changeLife {
+	if c.kind == changeLife || c.kind == changeFill {
 		if r == nil {
 			r = newReplica(c.life)
 			s[c.partition] = r
 		}
-		r.Life, r.Seq = c.life, 0
+		if c.kind == changeFill {
+			r.Filling = c.on
+		}
+		if c.life != 0 {
+			r.Life, r.Seq = c.life, 0
+		}
 		return
 	}
 	switch c.kind {
@@ -98,29 +110,38 @@ func (s state) apply(c *change) {
 		if delete(r.rows, c.key); !c.row.Empty() {
 			r.rows[c.key] = c.row
 		}
-		r.Horizon = r.Horizon.Join(c.horizon)
-	case changeTrim:
-		if c.clock == nil {
-			r.Horizon = r.Horizon.Join(c.horizon)
-		}
-		r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return c.horizon.Covers(e.Dot) })
+		r.rise(c.horizon)
 	case changeDamage:
 		delete(r.rows, c.key)
 		r.damaged[c.key] = true
 	case changeAdopt:
 		r.Clock.Union(c.clock)
+		if c.flushed != nil {
+			r.Flushed.Union(c.flushed)
+		}
+		r.rise(c.horizon)
+	case changeTrim:
+		r.rise(c.horizon)
 	case changeFlush:
 		r.Flush(c.clock)
 		r.record(wire.LogEntry{Dot: c.dots[0], Dropped: c.clock})
-		if !slices.Contains(r.flushes, c.dots[0]) {
-			r.flushes = append(r.flushes, c.dots[0])
-		}
 	}
 	for _, d := range c.dots {
 		r.Clock.Add(d)
 		if c.kind != changeFlush {
 			r.record(wire.LogEntry{Dot: d, Slot: c.slot, Key: []byte(c.key)})
 		}
+	}
+}
+
+// rise raises the horizon. The log shows nothing at or below it.
+func (r *replica) rise(to causal.Vector) {
+	if len(to) == 0 {
+		return
+	}
+	r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return to.Covers(e.Dot) })
+	if !bug(HorizonNotKept) && !bug(HorizonNotRaised) {
+		r.Horizon = r.Horizon.Join(to)
 	}
 }
 
@@ -137,7 +158,10 @@ type disk struct {
 	// durable at once whatever the setting
 	ring     *ring.Map
 	acceptor ring.AcceptorState
-	suspect  bool // a tail may have been lost and was not pulled back since
+	suspect  bool // a tail may have been lost and was not pulled back since, or a replica was filled
+	replaces bool // the node was made to replace another one
+
+	lastClock map[ring.Partition]*causal.Clock // of a fill's last range, for a planted bug
 }
 
 func (d *disk) do(c change) {

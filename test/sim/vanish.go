@@ -37,7 +37,7 @@ func (w *World) vanish() {
 	case x == nil && w.now < w.loadEnds:
 		w.resting = &resting{key: w.keys[w.rand.below(len(w.keys))], since: w.now}
 	case x == nil:
-	case x.vanished && w.oracle.keyEqual(x.key):
+	case x.vanished && w.oracle.keyEqual(x.key) && !w.damaged(x.key):
 		w.trace("key %s is back", x.key)
 		w.resting = nil
 	case !x.vanished && w.now > x.since+settleTime && w.rand.percent(60):
@@ -84,6 +84,9 @@ func (w *World) vanishAt(n *node, key string) bool {
 func (w *World) mayVanish(n *node, p ring.Partition, key string) bool {
 	r := n.disk.live[p]
 	row := r.View(r.rows[key])
+	if w.hintsOf(key) > 0 { // they go by clocks, which do not know of it
+		return false
+	}
 	values := 0
 	for i := range row.Versions {
 		if row.Versions[i].Expiry != 0 {
@@ -107,6 +110,11 @@ func (w *World) mayVanish(n *node, p ring.Partition, key string) bool {
 		}
 	}
 	return true
+}
+
+// damaged reports whether some owner's row of a key cannot be read: it may be the same as the others' for want of a value.
+func (w *World) damaged(key string) bool {
+	return slices.ContainsFunc(w.ownersOf(key), func(n *node) bool { return n.disk.live[w.partition(key)].damaged[key] })
 }
 
 // keyEqual reports whether all owners hold the same versions and vector of a key.

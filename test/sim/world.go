@@ -48,7 +48,9 @@ type Stats struct {
 	joins, siblings, repaired, sloppy, readFirst               int
 	uncertain, flushed, pulledKeys, events                     int
 	exchanges, vanished, putBack                               int
+	sloppyWrites, hinted, replayed                             int
 	trims, closed, surveys                                     int
+	disks, restored, fills, filledRows, replaced               int
 }
 
 // Failure is a violated check.
@@ -112,8 +114,15 @@ func (w *World) addNode(i int) {
 	if w.cfg.faults && w.rand.percent(8) {
 		n.offset += int64(w.rand.between(-500, 500))
 	}
-	n.disk = &disk{w: w, node: i, always: w.cfg.always, live: make(state, w.cfg.q), synced: make(state, w.cfg.q)}
+	n.disk = w.newDisk(i)
 	w.nodes = append(w.nodes, n)
+}
+
+func (w *World) newDisk(node int) *disk {
+	return &disk{
+		w: w, node: node, always: w.cfg.always, live: newState(w.cfg.q), synced: newState(w.cfg.q),
+		lastClock: map[ring.Partition]*causal.Clock{},
+	}
 }
 
 // skewed says whether a node's clock is so far off that it is passed over as coordinator.
@@ -174,7 +183,7 @@ func (w *World) byID(id ring.NodeID) int {
 			return i
 		}
 	}
-	panic("a frame for nobody")
+	return -1 // its disk was lost
 }
 
 // owners is the number of owners of a partition when all have joined.
@@ -183,10 +192,22 @@ func (w *World) owners() int { return min(w.cfg.n, w.cfg.members) }
 func (w *World) ownersOf(key string) []*node { return w.ownersOfPartition(w.partition(key)) }
 
 func (w *World) ownersOfPartition(p ring.Partition) (out []*node) {
-	for _, id := range w.nodes[0].disk.ring.OwnersOf(p) {
-		out = append(out, w.nodes[w.byID(id)])
+	for _, id := range w.newest().OwnersOf(p) {
+		if at := w.byID(id); at >= 0 {
+			out = append(out, w.nodes[at])
+		}
 	}
 	return out
+}
+
+// newest is the newest map that any node has.
+func (w *World) newest() (m *ring.Map) {
+	for _, n := range w.nodes {
+		if r := n.disk.ring; r != nil && (m == nil || r.Epoch > m.Epoch) {
+			m = r
+		}
+	}
+	return m
 }
 
 func (w *World) push(e event) { w.heap.push(e) }
@@ -267,5 +288,9 @@ func (w *World) dispatch(e *event) {
 		w.ambush(n, w.nodes[e.peer])
 	case evVanish:
 		w.vanish()
+	case evTrim:
+		w.trim()
+	case evBackup:
+		w.copyDisk()
 	}
 }
