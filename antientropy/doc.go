@@ -1,8 +1,8 @@
 // Package antientropy brings replicas together without a client asking: the PULL by which an owner takes from every
 // other owner what its clock lacks. One exchange is catch-up, boot check and take-over at once; a pure machine.
 //
-//	D -> S  pull{id, life, clock}
-//	S       c := my clock now; answer{id, life, log entries that D's clock lacks, their rows as read after c, and,
+//	D -> S  pull{id, life, clock, durable clock}
+//	S       c := my clock now; answer{id, life, durable clock, log entries that D's clock lacks, their rows as read after c, and,
 //	        if nothing was left out for size, c and my horizon}
 //	D       merge the rows by the late-message rule, mark the listed dots; with c, and if the clock that D asked with
 //	        covers that horizon: my clock := my clock + c, pulled[S]
@@ -13,6 +13,9 @@
 // an answer that left nothing out carries c. A listed dot is exact in itself, so marking it needs no such care.
 //
 // What the clocks cannot see, a row that vanished or is damaged, is found by the comparison of replicas: Comparer.
+//
+// What all owners hold durably (Lives, which pulls tell) is forgotten: Reaper. What died with a life and would hold that
+// back is declared void: Closer.
 //
 // It keeps no rows, opens no connection and does not read a key for a
 // client (coord does).

@@ -226,6 +226,7 @@ func (n *Node) timers() {
 			for _, part := range n.mu.parts {
 				part.Tick(now)
 			}
+			n.mu.repair.fence()
 			n.perform(n.mu.agree.Tick(now))
 			n.judgeClock(now)
 		})

@@ -141,7 +141,9 @@ func (w *World) drawOne(c *client, key string) *operation {
 		case 1:
 			op.ttl = -5000
 		default:
-			op.ttl = 1_000_000
+			if op.ttl = 1_000_000; w.cfg.ages {
+				op.ttl = int64(r.between(200, 4000))
+			}
 		}
 		return op
 	case x < 65:

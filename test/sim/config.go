@@ -19,6 +19,7 @@ type Config struct {
 	reapEvery  int64 // deleted rows are looked for this often
 	flushes    bool
 	expiry     bool
+	ages       bool // versions expire while the world runs
 	contexts   bool // VGET, VSET, VDEL
 	owned      bool // each key has one client, which waits for each answer
 	careful    bool // the adversary never exceeds W-1 losses, though other copies may be left
@@ -87,6 +88,7 @@ func configure(r *random) Config {
 		c.reapEvery, c.syncs, c.every = int64(r.between(20, 200)), int64(r.between(100, 400)), int64(r.between(100, 500))
 	}
 	c.shapeFaults(r)
+	c.ages = c.expiry && c.faults && r.percent(60)
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
 	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
@@ -178,18 +180,19 @@ func (c *Config) shapeFaults(r *random) {
 		c.focusOnReads(r)
 	case 2:
 		c.focusOnFlushes(r)
-	case 3:
+	case 3, 4:
 		c.focusOnClosing(r)
 	}
 }
 
 // focusOnClosing: half of the copies of writes are lost, tails always, and what died with a life is looked for at once.
 func (c *Config) focusOnClosing(r *random) {
-	c.wild, c.losses, c.kills, c.always, c.joins = true, true, r.percent(50), false, false
+	c.wild, c.losses, c.kills, c.cuts, c.always, c.joins = true, true, false, r.percent(50), false, false
 	c.lostWrites, c.lostWhole = 50, true
 	c.loss, c.late = r.between(0, 5), r.between(0, 6)
-	c.closeAfter, c.pause, c.syncs = int64(r.between(10, 200)), r.between(100, 600), int64(r.between(100, 3000))
-	c.every, c.reapEvery, c.load = int64(r.between(50, 600)), int64(r.between(20, 200)), int64(r.between(2000, 5000))
+	c.closeAfter, c.pause, c.syncs = int64(r.between(10, 200)), r.between(200, 1200), int64(r.between(500, 4000))
+	c.every, c.reapEvery, c.load = int64(r.between(200, 2000)), int64(r.between(20, 200)), int64(r.between(3000, 5000))
+	c.keys, c.clients = r.between(1, 3), r.between(2, 4)
 	if c.careful = c.n > 3 || c.w != 2; c.members < 3 {
 		c.members = 3
 	}

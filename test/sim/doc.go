@@ -1,6 +1,7 @@
-// Package sim runs the pure cores of a whole cluster (coord.Machine, handoff.Machine, antientropy.Puller and Comparer, and
-// ring.Agreement per node, on an in-memory store) under one seeded heap of events in virtual time, beside an oracle that keeps explicit causal
-// histories. One seed is one history, bit for bit.
+// Package sim runs the pure cores of a whole cluster (coord.Machine, handoff.Machine,
+// antientropy.Puller, Comparer, Reaper and Closer, and
+// ring.Agreement per node, on an in-memory store) under one seeded heap of events in virtual time, beside an oracle that
+// keeps explicit causal histories. One seed is one history, bit for bit.
 //
 //	go test ./test/sim                     a few thousand seeds
 //	go test ./test/sim -seed=N             one seed; a failure prints its whole trace
@@ -12,10 +13,12 @@
 //
 // The adversary delays, drops, doubles and reorders frames, stalls links, cuts them one way or both, stops processes
 // (nothing is lost) and machines (what was not synced is lost), skews clocks, lets nodes join at the same time,
-// reaps tombstones that every owner holds durably, and takes rows away or damages them behind a replica's back. It keeps to one sentence: an acknowledged write survives the loss
-// of any W-1 of the places that acknowledged it, and its last copy is never destroyed. A place is an owner or a node that
-// keeps a hint for one; in some worlds it keeps owners apart from each other and hunts those that keep hints.
+// lets messages arrive after what they speak of was reaped, and takes rows away or damages them behind a replica's back. It
+// keeps to one sentence: an acknowledged write survives the loss of any W-1 of the places that acknowledged it, and its
+// last copy is never destroyed. A place is an owner or a node that keeps a hint for one; in some worlds it keeps owners
+// apart from each other and hunts those that keep hints.
 //
-// It does not simulate real disks, sockets or goroutines (test/cluster does), moves of partitions that hold data,
-// refill, or the closing of actors.
+// At the end nothing may be held back: no tombstone, nothing expired, no hole in a clock, no log entry.
+//
+// It does not simulate real disks, sockets or goroutines (test/cluster does), or moves of partitions that hold data.
 package sim

@@ -21,9 +21,6 @@ func (d *disk) Durable(p ring.Partition) *causal.Clock {
 }
 
 func (d *disk) Reap(p ring.Partition, s ring.Slot, key []byte, left causal.Container, over causal.Vector) {
-	if bug(HorizonNotRaised) {
-		over = nil
-	}
 	d.w.oracle.reaped(d, p, string(key), left, over)
 	d.do(change{kind: changeReap, partition: p, slot: s, key: string(key), row: left, horizon: over})
 }
@@ -72,9 +69,9 @@ func (d *disk) Dead(p ring.Partition, expired int64, _ int, fn func(ring.Slot, [
 
 // reaped proves that nothing but tombstones and what has expired by every clock is reaped.
 func (o *oracle) reaped(d *disk, p ring.Partition, key string, left causal.Container, over causal.Vector) {
-	o.checkForgotten(d, p, over)
 	r := d.live[p]
 	row := r.View(r.rows[key])
+	o.checkForgotten(d, p, over.Join(row.Vector))
 	o.w.stats.reap++
 	o.w.trace("  REAP key %s on node %d: %s leaves %s", key, d.node, o.names(row), o.names(left))
 	for i := range row.Versions {

@@ -12,10 +12,10 @@ import (
 
 type history struct {
 	*World
-	t *testing.T
+	t testing.TB
 }
 
-func newHistory(t *testing.T, change func(*Config)) *history {
+func newHistory(t testing.TB, change func(*Config)) *history {
 	cfg := Config{
 		n: 3, r: 2, w: 2, q: 1, members: 3, keys: 1, strict: true, faults: true, contexts: true, latency: 1, entries: 1000,
 		every: 1 << 40, reapEvery: 1 << 40, closeAfter: 1 << 40, hedge: 1 << 40, syncs: 1 << 30, timeout: 1000, pause: 1, storm: calm,
@@ -94,13 +94,17 @@ func (h *history) crash(at int, lose bool) {
 func (h *history) lost(to int, kinds ...wire.Kind) {
 	before := h.lose
 	h.lose = func(f, t int, frame []byte) bool {
-		_, items, err := wire.DecodeFrame(frame)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		hit := slices.ContainsFunc(items, func(it wire.Item) bool { return slices.Contains(kinds, it.Kind) })
-		return to == t && hit || before != nil && before(f, t, frame)
+		return to == t && h.carries(frame, kinds...) || before != nil && before(f, t, frame)
 	}
+}
+
+// carries reports whether a frame has an item of these kinds.
+func (h *history) carries(frame []byte, kinds ...wire.Kind) bool {
+	_, items, err := wire.DecodeFrame(frame)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return slices.ContainsFunc(items, func(it wire.Item) bool { return slices.Contains(kinds, it.Kind) })
 }
 
 // A flush drops everywhere what it had seen, also where its coordinator never had a row for the key: no vector can say

@@ -39,12 +39,6 @@ func (n *node) mangleOut(peer int, items []wire.Item) []wire.Item {
 				it.Flags |= wire.FlagWhole
 			}
 		}
-	case bug(ClosedWithoutVectors):
-		for i := range items {
-			if it := &items[i]; it.Kind == wire.ItemActorKnown && !it.Has(wire.FlagRefused) {
-				it.Digest = it.Clock.Max(it.Life)
-			}
-		}
 	case bug(ClosedUnasked):
 		for i := range items {
 			if it := &items[i]; it.Kind == wire.ItemActorKnown && n.disk.ring.Position(it.Partition, n.id) == 1 {
@@ -121,11 +115,22 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 				it.Repair.Durable = &c
 			}
 		}
-	case bug(ClosedWithoutFence) && it.Kind == wire.ItemActor:
+	case (bug(ClosedWithoutFence) || bug(ClosedByActorAlone)) && it.Kind == wire.ItemActor:
 		for i := range it.Repair.Boots {
-			if b := &it.Repair.Boots[i]; n.boots[b.Node] != 0 {
+			b := &it.Repair.Boots[i]
+			if of := n.w.nodes[n.w.lives[it.Life].node]; bug(ClosedByActorAlone) && b.Node == of.id {
+				continue
+			}
+			if n.boots[b.Node] != 0 {
 				b.Incarnation = n.boots[b.Node]
 			}
+		}
+	case bug(ClosedUnchecked) && it.Kind == wire.ItemClose:
+		it.Clock = &causal.Clock{}
+	case bug(RestoreReaped) && it.Kind == wire.ItemFetched:
+		for _, d := range n.disk.live[it.Partition].Horizon {
+			c := causal.Upto(d.Actor, d.Seq)
+			it.Clock.Union(&c)
 		}
 	case bug(FillByLastClock) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
 		n.disk.lastClock[it.Partition] = it.Clock

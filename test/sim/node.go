@@ -235,6 +235,7 @@ func (n *node) work(timer bool) {
 		for _, part := range n.parts {
 			part.Tick(now)
 		}
+		n.fence()
 		n.perform(n.agree.Tick(now))
 		if n.w.cfg.flushes && n.w.rand.percent(5) {
 			n.disk.bury()
@@ -345,11 +346,16 @@ func (n *node) frame(now int64, in *input) {
 	for _, part := range n.parts {
 		part.Step(now, from, items)
 	}
-	for _, a := range n.closer.Fenced() {
-		n.fenced[a] = true
-	}
+	n.fence()
 	for i := range items {
 		n.handle(now, from, &items[i])
+	}
+}
+
+// fence notes whose frames a closing forbids.
+func (n *node) fence() {
+	for _, a := range n.closer.Fenced() {
+		n.fenced[a] = true
 	}
 }
 

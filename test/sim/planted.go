@@ -45,6 +45,9 @@ const (
 	FillingCounts            // a replica that is being filled acknowledges writes
 	HorizonNotKept           // nobody is found to be behind: neither by a pull nor at its end
 	FillKeepsActor           // a replica that is filled goes on with its actor
+	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
+	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
+	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
 	bugs
 )
 
@@ -88,6 +91,9 @@ var bugNames = [bugs]string{
 	"filling replica counts towards W",
 	"nobody is found to be behind",
 	"filled replica keeps its actor",
+	"closed by an owner that lacks dots",
+	"restored although reaped",
+	"closed while another's earlier boot is heard",
 }
 
 func (b Bug) String() string { return bugNames[b] }

@@ -140,7 +140,7 @@ func (r *replica) rise(to causal.Vector) {
 		return
 	}
 	r.log = slices.DeleteFunc(r.log, func(e wire.LogEntry) bool { return to.Covers(e.Dot) })
-	if !bug(HorizonNotKept) {
+	if !bug(HorizonNotKept) && !bug(HorizonNotRaised) {
 		r.Horizon = r.Horizon.Join(to)
 	}
 }
@@ -312,7 +312,7 @@ func (w *walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, erro
 		key := []byte(w.keys[0])
 		row, ok := w.r.rows[w.keys[0]]
 		row = w.r.View(row)
-		if bug(VectorNotHashed) {
+		if bug(VectorNotHashed) || bug(ClosedWithoutVectors) {
 			row = causal.Container{Versions: row.Versions}
 		}
 		if w.r.damaged[w.keys[0]] {
