@@ -12,10 +12,10 @@ import (
 
 func everyActor(causal.Actor) bool { return true }
 
-// loses ends a disk and lets the newcomer boot and take the old one's place.
+// losesDisk ends a disk and lets the newcomer boot and take the old one's place.
 func (h *history) losesDisk(at int) {
 	n := h.nodes[at]
-	left := make(state, h.cfg.q)
+	left := newState(h.cfg.q)
 	h.oracle.loses(n, left)
 	h.stop(n, left)
 	h.renewIdentity(n)
