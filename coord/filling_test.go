@@ -53,6 +53,7 @@ func TestAFillingReplicaIsNoPlace(t *testing.T) {
 func TestWithTwoFillingThereAreNoReplicas(t *testing.T) {
 	for _, told := range []bool{true, false} {
 		x := newCluster(t)
+		x.down(d) // there is nobody to keep a hint
 		x.fill(a, true, told)
 		x.fill(b, true, told)
 		if r := x.do(c, plainSet("v")); told && r.Status != wire.NoReplicas || !told && r.Status != wire.Uncertain && r.Status != wire.NoReplicas {

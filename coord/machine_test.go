@@ -23,8 +23,8 @@ type cluster struct {
 	token    uint64
 	done     map[uint64]wire.Result
 	sent     int // items
-	notes    uint64
 	acks     []ack
+	notes    uint64
 }
 
 const a, b, c, d = 0, 1, 2, 3

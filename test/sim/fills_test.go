@@ -179,6 +179,7 @@ func TestTheSourceIsRebornBetweenTwoRanges(t *testing.T) {
 		return false
 	}
 	h.losesDisk(c)
+	h.part(b, c, 1500) // so that it is a which is asked
 	for limit := h.now + 3000; !crashed && h.now < limit; {
 		h.advanceTo(a, &crashed)
 	}

@@ -198,11 +198,12 @@ func TestAReadAnswerMayComeAfterReaping(t *testing.T) {
 	h := newHistory(t, func(c *Config) { c.wild = true }) // later frames overtake the answer
 	a, b, c := h.owner(0), h.owner(1), h.owner(2)
 	h.lost(c, wire.ItemWrite)
+	h.lost(b, wire.ItemRead) // a is the only one that answers
 	h.do(a, wire.OpSet)
 	h.advance(h.now + 50)
 	h.slow(a, c, 900)
 	read := h.begin(c, wire.OpGet)
-	h.advance(h.now + 25) // a has answered: a frame takes at most 10 ms here
+	h.untilSent(a, c)
 	h.slow(a, c, 0)
 	h.do(b, wire.OpDel)
 	h.reapAll()
@@ -217,6 +218,17 @@ func TestAReadAnswerMayComeAfterReaping(t *testing.T) {
 	h.holds()
 	if r := h.do(c, wire.OpGet); r.result.Found {
 		t.Fatalf("a deleted value is back: %q", r.result.Value)
+	}
+}
+
+// untilSent waits until a frame from one node to another is under way.
+func (h *history) untilSent(from, to int) {
+	h.t.Helper()
+	sent := func(e event) bool { return e.kind == evFrame && e.peer == from && e.node == to && e.at > h.now+100 }
+	for limit := h.now + 300; !slices.ContainsFunc(h.heap.list, sent); h.advance(h.now + 1) {
+		if h.now > limit {
+			h.t.Fatal("nothing was sent")
+		}
 	}
 }
 
