@@ -39,12 +39,10 @@ const (
 	HintMergedRaw            // hints are taken in without asking the clock
 	HintDroppedAtCap         // an old hint makes room for a new one
 	FillByLastClock          // a refill takes over the clock of the source's last range
-	FillOverLives            // a refill goes on over a new life of the source
 	FillReplaces             // a refill drops what the source lacks, whether it knew it or not
 	FillingReads             // a replica that is being filled answers reads
 	FillingCounts            // a replica that is being filled acknowledges writes
 	HorizonNotKept           // nobody is found to be behind: neither by a pull nor at its end
-	FillKeepsActor           // a replica that is filled goes on with its actor
 	bugs
 )
 
@@ -82,12 +80,10 @@ var bugNames = [bugs]string{
 	"hint taken in without the late-message rule",
 	"old hint dropped at the cap",
 	"refill takes the clock of the last range",
-	"refill goes on over a new life of the source",
 	"refill replaces instead of merging",
 	"filling replica answers reads",
 	"filling replica counts towards W",
 	"nobody is found to be behind",
-	"filled replica keeps its actor",
 }
 
 func (b Bug) String() string { return bugNames[b] }
