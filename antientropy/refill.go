@@ -28,7 +28,7 @@ type FillConfig struct {
 	Self     ring.NodeID
 	Retry    int64 // a question that was not answered is put again, to another owner if there is one
 	Repeat   int64 // peers are told again which replicas are being filled
-	MaxFills int   // partitions being filled at once; the others wait
+	MaxFills int   // partitions being filled at once; the others wait, and no more are begun for being behind
 	MaxRows  int   // rows in one answer
 	MaxBytes int   // rows in one answer, about; one row may exceed it
 	TickRows int   // rows that are taken in, or looked at here, per Tick: see Pace
@@ -247,7 +247,9 @@ func (m *Refiller) Step(now int64, from ring.NodeID, items []wire.Item) {
 // Tick takes work from the puller and goes on with the fills, within the budget.
 func (m *Refiller) Tick(now int64) {
 	for _, x := range m.puller.takeLags() {
-		m.Behind(now, x.partition, x.peer)
+		if len(m.fills) < m.cfg.MaxFills { // the next pull finds the others again; till then they serve as they did
+			m.Behind(now, x.partition, x.peer)
+		}
 	}
 	if now >= m.repeat {
 		m.repeat = now + m.cfg.Repeat
