@@ -93,7 +93,8 @@ type Refiller struct {
 	told   map[ring.NodeID]bool // was told of a fill in this connection
 	theirs map[ring.NodeID]*wire.Filling
 	fills  []*fill // by partition
-	budget int     // rows that may be taken or looked at now
+	rows   int     // that may be taken or looked at in a Tick
+	budget int     // ... now
 	nextID uint64
 	notes  uint64 // of ItemFilling
 	change bool   // what is being filled has changed
@@ -106,7 +107,7 @@ type Refiller struct {
 // each replica that was filled.
 func NewRefiller(cfg FillConfig, store FillStore, puller *Puller) *Refiller {
 	m := &Refiller{
-		cfg: cfg, store: store, puller: puller,
+		cfg: cfg, store: store, puller: puller, rows: cfg.TickRows,
 		up: map[ring.NodeID]bool{}, told: map[ring.NodeID]bool{}, theirs: map[ring.NodeID]*wire.Filling{},
 	}
 	puller.Lives().FillingIf(m.PeerFilling)
@@ -119,8 +120,8 @@ func (m *Refiller) PeerFilling(p ring.Partition, peer ring.NodeID) bool {
 	return f != nil && f.Has(p)
 }
 
-// Pace sets how many rows are taken in, or looked at here, per Tick.
-func (m *Refiller) Pace(rows int) { m.cfg.TickRows = max(1, rows) }
+// Pace makes each Tick do only share parts in of of its full work.
+func (m *Refiller) Pace(share, of int) { m.rows = max(1, m.cfg.TickRows*share/of) }
 
 // Install makes r the ring map, after the Puller has it and every replica that it asks for has been made.
 func (m *Refiller) Install(now int64, r *ring.Map) {
@@ -256,7 +257,7 @@ func (m *Refiller) Tick(now int64) {
 		m.change = m.change || len(m.told) > 0
 	}
 	m.note()
-	m.budget = min(m.budget+m.cfg.TickRows, max(m.cfg.TickRows, m.cfg.MaxRows))
+	m.budget = min(m.budget+m.rows, max(m.rows, m.cfg.MaxRows))
 	for _, f := range slices.Clone(m.fills) {
 		if f.source != 0 && f.id != 0 && now >= f.deadline {
 			f.refused = append(f.refused, f.source)

@@ -413,7 +413,8 @@ func TestADamagedRowIsReplacedByAFill(t *testing.T) {
 
 // Rows are taken in no faster than the pace.
 func TestAFillKeepsItsPace(t *testing.T) {
-	x := newWard(t, 2, func(c *FillConfig) { c.MaxRows, c.TickRows = 2, 1 })
+	x := newWard(t, 2, func(c *FillConfig) { c.MaxRows, c.TickRows = 2, 100 })
+	x.refillers[1].Pace(1, 100)
 	for i := range 20 {
 		x.stores[0].write(fmt.Sprintf("k%02d", i))
 	}
@@ -423,7 +424,7 @@ func TestAFillKeepsItsPace(t *testing.T) {
 	if p := x.refillers[1].Progress(); p.Filling != 1 || p.Rows == 0 || p.Rows > 12 || p.Bytes == 0 {
 		t.Fatalf("%+v after 10 ticks", p)
 	}
-	x.refillers[1].Pace(100)
+	x.refillers[1].Pace(1, 1)
 	x.pass(200)
 	if x.refillers[1].Filling(0) {
 		t.Fatalf("%+v", x.refillers[1].Progress())

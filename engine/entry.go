@@ -21,6 +21,7 @@ import (
 //	trim     partition, vector that the horizon is raised over
 //	join     partition, what was taken over: clock, clock of what flushes dropped, horizon
 //	hint     name | value, as in put
+//	drop     partition, snapshot of the replica: no row before it counts
 //
 // Names, values, clocks and snapshots have their length before them, a varint that need not be minimal; dots their
 // number. The sum covers what stands
@@ -36,6 +37,7 @@ const (
 	entryTrim    = 7
 	entryJoin    = 8
 	entryHint    = 9
+	entryDrop    = 10
 )
 
 const entryHeader = 5
@@ -130,7 +132,7 @@ func (e *entry) decode(b []byte, whole bool) (rest []byte, err error) {
 		if err != nil {
 			return nil, errEntry
 		}
-	case entryFlush, entryAdopt, entryReplica, entryTrim, entryJoin:
+	case entryFlush, entryAdopt, entryReplica, entryTrim, entryJoin, entryDrop:
 		e.p = ring.Partition(binary.BigEndian.Uint16(b))
 		b = b[2:]
 		if e.kind == entryFlush {

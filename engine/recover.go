@@ -13,12 +13,16 @@ import (
 )
 
 // recovery is what Open finds in the log. Pebble has everything up to mark, and the segments up to through are done
-// with. What follows is read in order; it ends where the sequence does: at a torn tail, which is cut, or at damage,
-// which Open refuses.
+// with. What follows is read in order; it ends where the sequence does: at a torn tail, which is cut, or at damage
+// (lost.go).
 type recovery struct {
 	through uint32
 	mark    uint64
-	next    uint64 // the sequence that continues the log; 0: not begun
+	needs   uint64 // Pebble counts on the log up to here
+	exact   bool   // needs is known
+	damaged bool
+	aside   []uint32 // segments with something behind the damage
+	next    uint64   // the sequence that continues the log; 0: not begun
 	found   []*segment
 	unused  []uint32 // files that hold nothing, to be used again
 	stray   []uint32 // files with records behind the end: to be removed before anything is written
@@ -30,7 +34,7 @@ type recovery struct {
 func (s *Store) recoverLog() (*recovery, error) {
 	r := &recovery{}
 	var err error
-	if r.through, r.mark, err = s.readMark(); err != nil {
+	if r.through, r.mark, r.needs, r.exact, err = s.readMark(); err != nil {
 		return nil, err
 	}
 	nums, err := listSegments(s.fs, s.wal.dir)
@@ -138,14 +142,23 @@ func (s *Store) judgeEnd(r *recovery, rest []uint32) error {
 		if err := f.Close(); err != nil {
 			return err
 		}
-		if durableBehind(b, from, num, r.next) {
-			return fmt.Errorf("engine: %w: segment %d or the one before it is damaged: record %d was on the disk", ErrUnreadable, num, r.next)
+		lost, begun := durableBehind(b, from, num, r.next), begunRecord(b, from, num, r.next)
+		if lost || begun {
+			r.aside = append(r.aside, num)
 		}
-		r.cut = r.cut || begunRecord(b, from, num, r.next)
+		r.damaged = r.damaged || lost
+		r.cut = r.cut || begun
 		from = 0
+	}
+	r.damaged = r.damaged || r.next <= r.needs
+	if n := len(r.found); r.damaged && n > 0 && !slices.Contains(r.aside, r.found[n-1].num) {
+		r.aside = append(r.aside, r.found[n-1].num)
 	}
 	return nil
 }
+
+// unsound reports whether the rows of Pebble lack what only a lost part of the log has.
+func (r *recovery) unsound() bool { return r.next <= r.needs || r.damaged && !r.exact }
 
 // begunRecord reports whether there is a record behind the end of the log, or the beginning of the next one. What an
 // earlier life of the file left is neither.
@@ -168,6 +181,12 @@ func (s *Store) replay(seg *segment, rec *logRecord, apply bool) error {
 		}
 		if e.kind == entryReplica && apply {
 			if err := s.replayReplica(e); err != nil {
+				return err
+			}
+			continue
+		}
+		if e.kind == entryDrop && apply {
+			if err := s.replayDrop(e, rec.seq); err != nil {
 				return err
 			}
 			continue
@@ -206,6 +225,7 @@ func (s *Store) replayReplica(e *entry) error {
 		s.replicas.set(e.p, r)
 	}
 	r.Replica = in.Replica
+	r.lost = false // all of the clock is here again
 	r.changed = true
 	return nil
 }

@@ -64,7 +64,19 @@ func (s *Store) Replica(p ring.Partition) *causal.Replica {
 }
 
 // Create makes empty replicas with a fresh actor. Durable before return; the tick so far is ended with it.
-func (s *Store) Create(ps ...ring.Partition) error {
+func (s *Store) Create(ps ...ring.Partition) error { return s.create(ps, false) }
+
+// CreateFilling is Create for replicas that are to be filled: see Fill.
+func (s *Store) CreateFilling(ps ...ring.Partition) error {
+	if len(ps) > 0 {
+		if err := s.distrust(); err != nil {
+			return err
+		}
+	}
+	return s.create(ps, true)
+}
+
+func (s *Store) create(ps []ring.Partition, filling bool) error {
 	for i, p := range ps {
 		if s.replicas.of(p) != nil || slices.Contains(ps[:i], p) {
 			return fmt.Errorf("engine: partition %d has a replica here already", p)
@@ -72,7 +84,7 @@ func (s *Store) Create(ps ...ring.Partition) error {
 	}
 	life := s.newActor(s.knownActor)
 	for _, p := range ps {
-		r := newReplica(causal.Replica{Life: life})
+		r := newReplica(causal.Replica{Life: life, Filling: filling})
 		s.replicas.set(p, r)
 		s.begun(p, r)
 	}
@@ -101,12 +113,25 @@ func (s *Store) AdoptClock(p ring.Partition, c *causal.Clock) {
 }
 
 // Fill marks a replica as being filled, or as no longer so. Either begins a new life, as Renew does. Durable before
-// return; the tick so far is ended with it. It stays so over Open.
+// return; the tick so far is ended with it. It stays so over Open. From then on the store is as one that may have lost a
+// tail: a replica that was filled is not whole before it has pulled, which a boot in between must not forget.
 func (s *Store) Fill(p ring.Partition, on bool) error {
+	if err := s.distrust(); err != nil {
+		return err
+	}
 	if r := s.replicas.of(p); r != nil {
 		r.Filling = on
 	}
 	return s.Renew(p)
+}
+
+// distrust makes TailMayBeLost true, durably.
+func (s *Store) distrust() error {
+	if s.run.tailLost {
+		return nil
+	}
+	s.run.tailLost = true
+	return writeRun(s.fs, s.opt.Dir, s.run)
 }
 
 // begun logs a replica that was created or renewed.
@@ -186,13 +211,19 @@ func (s *Store) loadReplica(it *pebble.Iterator) error {
 		return unreadable(err)
 	}
 	name := it.Key()
-	payload, err := unseal(name, value)
-	if err != nil || len(name) != 3 {
-		return errors.Join(err, fmt.Errorf("engine: %w: snapshot %x", ErrUnreadable, name))
+	if len(name) != 3 {
+		return fmt.Errorf("engine: %w: snapshot %x", ErrUnreadable, name)
 	}
-	r, err := decodeReplica(payload)
+	payload, err := unseal(name, value)
+	var r *replica
+	if err == nil {
+		r, err = decodeReplica(payload)
+	}
 	if err != nil {
-		return fmt.Errorf("engine: %w: snapshot %x: %w", ErrUnreadable, name, err)
+		s.stats.unreadable.Add(1)
+		s.log.Error("the clock of a replica is unreadable", "partition", partitionOf(name), "error", err)
+		r = newReplica(causal.Replica{Filling: true})
+		r.lost = true // unless the log has all of it
 	}
 	s.replicas.set(partitionOf(name), r)
 	return nil

@@ -18,18 +18,19 @@ import (
 //
 // The single caller gathers the rows, a few per tick: slices of slabs, no copies. The spiller does the rest.
 type round struct {
-	through  uint32
-	mark     uint64
-	segments []uint32 // whose dots are to be kept
-	states   []pair   // snapshots of replicas, and the mark
-	dots     int64    // kept, with the bytes of their rows
-	dotBytes int64
-	horizons []causal.Vector // by partition: dots up to them are not kept
-	erase    []span          // dots that were forgotten
-	hints    []spilledHint
-	lists    []dirtyRows
-	list, at int // how far gathering has come
-	rows     []record
+	through   uint32
+	mark      uint64
+	segments  []uint32 // whose dots are to be kept
+	states    []pair   // snapshots of replicas, and the mark
+	dots      int64    // kept, with the bytes of their rows
+	dotBytes  int64
+	horizons  []causal.Vector // by partition: dots up to them are not kept
+	droppedAt []uint64        // by partition: nor are those of records before it
+	erase     []span          // dots that were forgotten
+	hints     []spilledHint
+	lists     []dirtyRows
+	list, at  int // how far gathering has come
+	rows      []record
 }
 
 type pair struct{ name, value []byte }
@@ -85,10 +86,10 @@ func (s *Store) newRound(through uint32) *round {
 			r.lists = append(r.lists, d)
 		}
 	}
-	r.states = append(r.states, markRow(through, r.mark))
-	r.horizons = make([]causal.Vector, len(s.replicas))
+	r.horizons, r.droppedAt = make([]causal.Vector, len(s.replicas)), make([]uint64, len(s.replicas))
 	for p, rep := range s.replicas.all() {
 		r.horizons[p] = rep.Horizon // never changed in place
+		r.droppedAt[p] = rep.droppedAt
 		if rep.changed {
 			r.states = append(r.states, snapshotRow(p, rep))
 			rep.changed = false
@@ -114,6 +115,7 @@ func (s *Store) gather(r *round, limit int) (done bool) {
 		}
 		l.rows = nil
 	}
+	r.states = append(r.states, markRow(r.through, r.mark, s.wal.seq))
 	return true
 }
 
@@ -210,24 +212,33 @@ func (s *Store) waitForRoom() {
 
 const markName = "spilled"
 
-func markRow(through uint32, mark uint64) pair {
+// markRow says how far Pebble has come: the last segment, its last sequence, and the sequence up to which the log is
+// needed for rows that were left out.
+func markRow(through uint32, mark, needs uint64) pair {
 	name := appendMeta(nil, markName)
-	b := make([]byte, sealSize, sealSize+12)
+	b := make([]byte, sealSize, sealSize+20)
 	b = binary.BigEndian.AppendUint32(b, through)
 	b = binary.BigEndian.AppendUint64(b, mark)
+	b = binary.BigEndian.AppendUint64(b, needs)
 	seal(name, b)
 	return pair{name, b}
 }
 
-func (s *Store) readMark() (through uint32, mark uint64, err error) {
+// readMark reads it. exact is false when needs is not known, as in stores of old.
+func (s *Store) readMark() (through uint32, mark, needs uint64, exact bool, err error) {
 	v, err := s.load(appendMeta(nil, markName))
 	if err != nil || v == nil {
-		return 0, 0, err
+		return 0, 0, 0, true, err
 	}
-	if v = v[sealSize:]; len(v) != 12 {
-		return 0, 0, fmt.Errorf("engine: %w: mark of the sorted store", ErrUnreadable)
+	v = v[sealSize:]
+	if len(v) != 12 && len(v) != 20 {
+		return 0, 0, 0, false, fmt.Errorf("engine: %w: mark of the sorted store", ErrUnreadable)
 	}
-	return binary.BigEndian.Uint32(v), binary.BigEndian.Uint64(v[4:]), nil
+	through, mark = binary.BigEndian.Uint32(v), binary.BigEndian.Uint64(v[4:])
+	if exact = len(v) == 20; exact {
+		needs = binary.BigEndian.Uint64(v[12:])
+	}
+	return through, mark, needs, exact, nil
 }
 
 // snapshotRow is the replica's state as kept in Pebble and, without its name, in entries of the log.

@@ -167,7 +167,7 @@ func (w *spiller) spillDots(r *round, num uint32) error {
 				return err
 			}
 			for _, d := range e.dots {
-				if !r.horizons[e.p].Covers(d) {
+				if !r.horizons[e.p].Covers(d) && rec.seq >= r.droppedAt[e.p] {
 					name := appendDot(nil, e.p, d)
 					dots = append(dots, pair{name, appendDotRow(nil, name, &e)})
 				}

@@ -74,14 +74,18 @@ type replica struct {
 	durable durableClock
 	dead    deadRows
 
-	loggedKnown bool // the snapshot that Open read had logged
+	loggedKnown bool   // the snapshot that Open read had logged
+	lost        bool   // during Open: its clock is unreadable or says too much
+	drops       bool   // during Open: its rows in Pebble are to go
+	droppedAt   uint64 // record of the log before which no entry counts
 }
 
 // Open opens the store in o.Dir, creating it when there is none, and begins a new life of every replica in it. When
 // it returns, the incarnation is fsynced and so is everything that the last run left.
 //
-// It refuses a directory that another process has open, and one whose clocks or log are unreadable where they were
-// durable; unreadable rows are only counted, because the other replicas can make them good.
+// It refuses a directory that another process has open, and one whose sorted store cannot say where it stands. Unreadable
+// rows are only counted, because the other replicas can make them good. After damage of the log it begins with what
+// stands before, and TailMayBeLost; a replica without a clock begins empty, with Filling set.
 func Open(o Options) (*Store, error) {
 	o.defaults()
 	s := &Store{
@@ -142,14 +146,33 @@ func (s *Store) recover() error {
 	if err != nil {
 		return err
 	}
-	if r.cut {
+	if r.cut && !r.damaged {
 		s.log.Warn("cut an unfinished tail of the log", "last", r.next-1)
 		if s.run.deferred { // even on the same boot of the machine it may have been acknowledged
 			s.run.tailLost = true
 		}
 	}
+	if r.damaged {
+		if err := s.setAside(r); err != nil {
+			return err
+		}
+		s.afterStop = false
+	}
 	if err := s.settleLog(r); err != nil {
 		return err
+	}
+	if r.unsound() {
+		for _, rep := range s.replicas.all() {
+			rep.lost = true
+		}
+	}
+	if err := s.dropLost(); err != nil {
+		return err
+	}
+	if r.damaged {
+		if err := s.dropUnprocessed(); err != nil {
+			return err
+		}
 	}
 	if err := s.settleRun(); err != nil {
 		return err

@@ -55,7 +55,7 @@ func refusal(it *wire.Item) (answer wire.Item, refused bool) {
 			answer = wire.Item{Kind: wire.ItemAck, ID: it.ID, Flags: wire.FlagRefused}
 		}
 		return answer, true
-	case wire.ItemPulled, wire.ItemFetched:
+	case wire.ItemPulled, wire.ItemFetched, wire.ItemFilled:
 		return answer, true
 	}
 	return answer, false

@@ -15,6 +15,8 @@ type identity struct {
 	Name  string
 	Seeds []string // peer addresses to try; none: this node founded its cluster
 
+	Replaces bool `json:",omitempty"` // it was taken in in the place of a member that was gone
+
 	acceptor ring.AcceptorState
 }
 

@@ -21,9 +21,10 @@ type joinRequest struct {
 }
 
 type joinReply struct {
-	Map     []byte
-	Retry   string
-	Refused string
+	Map      []byte
+	Replaces bool // in the place of a member that was gone
+	Retry    string
+	Refused  string
 }
 
 const (
@@ -43,6 +44,9 @@ func (n *Node) join() {
 	for i := 0; n.ctx.Err() == nil; i++ {
 		seed := n.id.Seeds[i%len(n.id.Seeds)]
 		m, why, err := n.askToJoin(seed, request)
+		if m != nil {
+			err = n.saveIdentity() // whether it replaces another is durable before the map is
+		}
 		switch {
 		case err != nil:
 			n.fail(fmt.Errorf("cannot join: %w", err))
@@ -91,6 +95,7 @@ func (n *Node) askToJoin(seed string, request []byte) (*ring.Map, string, error)
 	if _, ok := m.Member(n.id.Node); !ok {
 		return nil, "the member's ring map does not list this node yet", nil
 	}
+	n.id.Replaces = n.id.Replaces || reply.Replaces
 	return m, "", nil
 }
 
@@ -115,7 +120,7 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 		return joinReply{Retry: "the member asked has no ring map yet"}
 	}
 	if _, ok := m.Member(req.Member.ID); ok {
-		return joinReply{Map: m.Append(nil)}
+		return joinReply{Map: m.Append(nil), Replaces: n.replacing(req.Member.ID)}
 	}
 	if req.Returning {
 		return joinReply{Refused: expelled(m, req.Member)}
@@ -134,7 +139,7 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 	for time.Now().Before(deadline) {
 		now := n.currentMap()
 		if _, ok := now.Member(req.Member.ID); ok {
-			return joinReply{Map: now.Append(nil)}
+			return joinReply{Map: now.Append(nil), Replaces: n.replacing(req.Member.ID)}
 		}
 		if now.Epoch > m.Epoch {
 			return joinReply{Retry: "another change of the ring map came first"}
@@ -146,6 +151,14 @@ func (n *Node) admitMember(req joinRequest) joinReply {
 		}
 	}
 	return joinReply{Retry: "a majority of the members has not agreed to the next ring map yet"}
+}
+
+// replacing reports whether a member came in the place of another, as far as this node has seen it. (A newcomer that is not
+// told so only pulls, and is filled as soon as an owner finds it to be behind.)
+func (n *Node) replacing(id ring.NodeID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.mu.replaced[id]
 }
 
 func (n *Node) currentMap() *ring.Map {

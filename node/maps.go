@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 
+	"shoal/antientropy"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -42,10 +43,14 @@ func (n *Node) installLocked(m *ring.Map) error {
 			fresh, created[p] = append(fresh, p), true
 		}
 	}
-	if err := n.store.Create(fresh...); err != nil {
+	founded := was == nil && m.Epoch == 1
+	create := n.store.Create
+	if n.fills(m, founded) {
+		create = n.store.CreateFilling
+	}
+	if err := create(fresh...); err != nil {
 		return err
 	}
-	founded := was == nil && m.Epoch == 1
 	trusted := func(p ring.Partition) bool {
 		switch {
 		case was != nil && was.Position(p, n.id.Node) >= 0:
@@ -55,13 +60,36 @@ func (n *Node) installLocked(m *ring.Map) error {
 		}
 		return !n.store.TailMayBeLost()
 	}
+	n.noteReplacements(was, m)
 	n.mu.ring = m
 	n.mu.coord.Install(m)
-	n.mu.puller.Install(n.now(), m, trusted)
-	n.mu.comparer.Install(n.now(), m)
+	n.mu.repair.install(n.now(), m, trusted)
 	n.perform(n.mu.agree.Install(m))
 	n.show()
 	return nil
+}
+
+// noteReplacements remembers which members came when others went: they are told so when they ask for the map.
+func (n *Node) noteReplacements(was, now *ring.Map) {
+	if was == nil {
+		return
+	}
+	gone := false
+	for _, x := range was.Members {
+		_, still := now.Member(x.ID)
+		gone = gone || !still
+	}
+	for _, x := range now.Members {
+		if _, before := was.Member(x.ID); gone && !before {
+			n.mu.replaced[x.ID] = true
+		}
+	}
+}
+
+// fills reports whether the replicas that a map asks for and this node does not have are to be filled: where the node
+// stands in another's place, or had them before and lost them. A node that joins an empty cluster only pulls.
+func (n *Node) fills(m *ring.Map, founded bool) bool {
+	return !founded && (n.kept || antientropy.MadeFilling(m, n.id.Replaces))
 }
 
 // perform does what the agreement asks for, in its order: durable first, then sent.

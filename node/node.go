@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"shoal/antientropy"
 	"shoal/console"
 	"shoal/coord"
 	"shoal/engine"
@@ -27,6 +26,7 @@ type Node struct {
 	world World
 	log   *slog.Logger
 	id    identity
+	kept  bool // it was a member before this start
 
 	store     store
 	transport *tcp.Transport
@@ -56,12 +56,11 @@ type Node struct {
 		lazyWaits bool // it runs
 		lazyDue   bool // this tick sends them
 
-		closed   bool
-		ring     *ring.Map
-		coord    *coord.Machine
-		puller   *antientropy.Puller
-		comparer *antientropy.Comparer
-		parts    []wire.Part // puller, comparer and the like, in the order in which they are driven
+		closed bool
+		ring   *ring.Map
+		coord  *coord.Machine
+		repair
+		parts    []wire.Part // of repair, in the order in which they are driven
 		agree    *ring.Agreement
 		vectors  vectors
 		token    uint64 // of the last survey
@@ -75,6 +74,7 @@ type Node struct {
 		skew     skew
 		surveys  map[uint64]*survey
 		asked    map[ring.NodeID]int64 // when a peer was last asked for its map, unix ms
+		replaced map[ring.NodeID]bool  // members that came in the place of others, as far as this boot has seen it
 		redial   bool                  // addresses changed: tell the transport outside of the lock
 	}
 }
@@ -101,6 +101,7 @@ func (n *Node) start() error {
 	if err != nil {
 		return err
 	}
+	n.kept = m != nil
 	n.makeMachines()
 	n.transport = tcp.New(n.transportConfig())
 	if err := n.transport.Start(); err != nil {
@@ -147,8 +148,11 @@ func (n *Node) openStore() error {
 		MachineBoot: n.world.MachineBoot,
 		MemoryBytes: n.opts.MemoryBytes,
 		CacheBytes:  n.opts.CacheBytes,
-		Log:         n.log,
-		OnFatal:     n.opts.OnFatal,
+
+		LogKeepBytes: n.opts.LogKeepBytes,
+
+		Log:     n.log,
+		OnFatal: n.opts.OnFatal,
 	})
 	if err != nil {
 		return err
@@ -162,12 +166,8 @@ func (n *Node) openStore() error {
 }
 
 func (n *Node) makeMachines() {
-	n.mu.puller = antientropy.New(antientropy.Config{
-		Self: n.id.Node, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
-		MaxEntries: 128, MaxBytes: 256 << 10, MaxAsked: 16,
-	}, n.store)
-	n.mu.comparer = antientropy.NewComparer(compareConfig(n.id.Node, n.opts.CompareEvery), n.store)
-	n.mu.parts = []wire.Part{n.mu.puller, n.mu.comparer}
+	n.mu.repair.make(n)
+	n.mu.parts = n.mu.repair.parts()
 	n.mu.coord = coord.New(coord.Config{
 		Self: n.id.Node, R: n.opts.R, W: n.opts.W, Strict: n.opts.Strict,
 		Timeout: n.opts.Timeout.Milliseconds(), Hedge: max(1, n.opts.Timeout.Milliseconds()/10),
@@ -179,6 +179,7 @@ func (n *Node) makeMachines() {
 	n.mu.gossiped = map[ring.NodeID]gossip.Meta{}
 	n.mu.surveys = map[uint64]*survey{}
 	n.mu.asked = map[ring.NodeID]int64{}
+	n.mu.replaced = map[ring.NodeID]bool{}
 	n.mu.skew.offset = map[ring.NodeID]int64{}
 }
 
@@ -215,7 +216,7 @@ func (n *Node) timers() {
 			switch more := n.maintain(); {
 			case n.mu.coord.Pending() > 0:
 				next, busy = hurriedEvery, now
-			case more || !n.settled() || n.mu.comparer.Busy(now):
+			case more || !n.settled() || n.mu.repair.busy(now):
 				busy = now
 			case now-busy > idleAfter.Milliseconds():
 				next = idleEvery

@@ -50,6 +50,8 @@ type Options struct {
 	// CompareEvery is how often each partition is compared with its other owners; 0: the default, 24h; negative: never.
 	CompareEvery time.Duration
 	CacheBytes   int64 // for blocks of the sorted store; default 64 MiB
+	LogKeepBytes int64 // for log entries that some owner still lacks; 0: a tenth of the disk
+	HintBytes    int64 // for hints; 0: a tenth of the disk
 
 	Password string // of clients; "" none
 	Secret   []byte // of the cluster; nil none

@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 
+	"shoal/causal"
 	"shoal/ring"
 	"shoal/ring/gossip"
 	"shoal/wire"
@@ -39,6 +40,7 @@ func (n *Node) onUp(peer ring.NodeID, incarnation uint64) {
 	n.log.Info("peer up", "peer", n.nameOf(peer))
 	n.tick(func(now int64) {
 		n.mu.up[peer] = true
+		n.mu.repair.connected(peer, causal.Actor(incarnation))
 		n.mu.coord.Up(peer)
 		for _, part := range n.mu.parts {
 			part.Up(now, peer)
@@ -65,12 +67,15 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 
 // onFrame takes in a peer's frame. Frames that arrived together share a tick, which the last of them ends, or onDown in
 // its place.
-func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
+func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more bool) {
 	run := n.tick
 	if more {
 		run = n.step
 	}
 	run(func(now int64) {
+		if over, ok := n.mu.fenced[from]; ok && over == causal.Actor(incarnation) {
+			return
+		}
 		h, items, err := n.mu.memory.take(frame)
 		if err != nil {
 			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", from, "err", err)
@@ -82,6 +87,7 @@ func (n *Node) onFrame(from ring.NodeID, _ uint64, frame []byte, more bool) {
 		for _, part := range n.mu.parts {
 			part.Step(now, from, items)
 		}
+		n.mu.repair.fence()
 		answered := false
 		for i := range items {
 			answered = answered || items[i].Kind == wire.ItemPulled

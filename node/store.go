@@ -18,11 +18,6 @@ type store struct {
 	partitionOf func(ring.Slot) ring.Partition
 }
 
-// Hint: the engine keeps none yet.
-func (s store) Hint(ring.Partition, ring.Slot, []byte) (causal.Container, error) {
-	return causal.Container{}, nil
-}
-
 func (s store) CountSlot(slot ring.Slot, now int64) int64 {
 	keys, err := s.Store.CountSlot(s.partitionOf(slot), slot, now)
 	if err != nil {
@@ -46,6 +41,18 @@ type walk struct{ *engine.Walk }
 
 func (w walk) Next(limit int, fn func(ring.Slot, []byte, causal.Container, error)) bool {
 	return w.Walk.Next(limit, func(r engine.Row) { fn(r.Slot, r.Key, r.Container, r.Err) })
+}
+
+// Range shows rows in order to a refill.
+func (s store) Range(p ring.Partition, first bool, after wire.Ref, limit, maxBytes int, fn func(ring.Slot, []byte, causal.Container, error)) (bool, error) {
+	return s.Store.Range(p, first, after, limit, maxBytes, fn)
+}
+
+func (s store) Fill(p ring.Partition, on bool) error {
+	if on {
+		s.log.Warn("the partition's replica is behind the others: it is filled from them", "partition", p)
+	}
+	return s.Store.Fill(p, on)
 }
 
 func (s store) Renew(p ring.Partition) error {

@@ -269,3 +269,35 @@ func TestARestoredBackupShowsNoDeletedValue(t *testing.T) {
 		t.Fatal("it was not filled")
 	}
 }
+
+// readWhileFilling: one owner has a value and is away, one missed it, and one is being filled. It returns what the client of
+// a strict read is told, and the check that broke.
+func readWhileFilling(t *testing.T) (*operation, *Failure) {
+	h := newHistory(t, func(c *Config) { c.every, c.ranges = 400, 1 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.lost(c, wire.ItemWrite, wire.ItemPulled)
+	h.do(a, wire.OpSet) // on a and b
+	h.advance(h.now + 50)
+	for _, n := range h.nodes {
+		n.disk.sync()
+	}
+	h.lost(b, wire.ItemFilled)
+	h.losesDisk(b)
+	h.advance(h.now + 2500)
+	if r := h.nodes[b].disk.live[0]; r == nil || !r.Filling {
+		t.Fatal("b is not being filled")
+	}
+	h.crash(a, false)
+	h.heap.drop(evBoot)
+	h.advance(h.now + 1500)
+	read := h.begin(c, wire.OpVGet)
+	h.advance(h.now + 1500)
+	return read, h.broken
+}
+
+func TestAFillingReplicaAnswersNoRead(t *testing.T) {
+	read, broken := readWhileFilling(t)
+	if broken != nil || !read.done || read.status != wire.ClusterDown {
+		t.Fatalf("%v, status %d", broken, read.status)
+	}
+}
