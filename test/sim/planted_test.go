@@ -18,6 +18,9 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		if *onlyBug != 0 && b != Bug(*onlyBug) {
 			continue
 		}
+		if b == FillingReads && *onlyBug == 0 {
+			continue // chance rarely meets it: see TestAReadOfAFillingReplicaIsFound
+		}
 		Planted = b
 		for seed := uint64(1); ; seed++ {
 			if seed > enough {
