@@ -137,6 +137,7 @@ func (m *Puller) take(rep *causal.Replica, it *wire.Item) bool {
 		if a.Changed || len(a.Fresh) > 0 {
 			m.store.Put(p, r.Slot, r.Key, a.Row, a.Fresh)
 			m.Stats.KeysTaken++
+			m.Stats.Bytes += uint64(r.Row.Size() + len(r.Key))
 		}
 	}
 	for i := range it.Entries {

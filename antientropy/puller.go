@@ -37,6 +37,7 @@ type Config struct {
 // Stats counts since the machine was made.
 type Stats struct {
 	Pulls, Answers, KeysTaken, DotsTaken uint64
+	Bytes                                uint64 // of rows taken
 	Behind                               uint64 // answers whose horizon the clock that was shown did not reach
 	TwoValues                            uint64
 	Unreadable                           uint64

@@ -19,6 +19,14 @@ func (m *Machine) onFilling(from ring.NodeID, it *wire.Item) {
 	m.filling[from] = f
 }
 
+// PeersFilling is how many of their replicas the peers that are up fill, as they said.
+func (m *Machine) PeersFilling() (n int) {
+	for _, f := range m.filling {
+		n += f.Count()
+	}
+	return n
+}
+
 // reaches reports whether a peer is up and its replica of the partition is not being filled, as far as it said.
 func (m *Machine) reaches(n ring.NodeID, p ring.Partition) bool {
 	if !m.up[n] || len(m.filling) == 0 {

@@ -1,9 +1,9 @@
 // Package engine keeps containers on disk: one row per key, a log of processed dots, and the clock of every partition
 // replica. The three go back together after a crash, because all of them follow from one log.
 //
-// A tick is what became ready together: any number of Put, Mark, Flush and AdoptClock, then EndTick. When EndTick
-// returns the bytes are with the operating system, so that kill -9 loses nothing; when they are on the disk is the
-// Durability's business. A power cut loses a suffix of the ticks, never one from the middle.
+// A tick is what became ready together: any number of Put, Mark, Flush, Adopt, Reap, Trim and PutHint, then EndTick.
+// When EndTick returns the bytes are with the operating system, so that kill -9 loses nothing; when they are on the
+// disk is the Durability's business. A power cut loses a suffix of the ticks, never one from the middle.
 //
 // There are three places:
 //
@@ -29,8 +29,9 @@
 //
 // Where the log ends early is judged by what lies behind: each record says up to where everything was durable when it
 // was written. When nothing behind knew the missing record to be durable, a crash tore it, and it is cut. Else the disk
-// lost what it had promised to keep, and Open refuses: a replica whose clock may say more than its rows hold must not
-// take part.
+// lost what it had promised to keep (lost.go): the state before that is a state of the past, which Open takes, says so
+// (TailMayBeLost) and keeps the damaged segments aside. A replica whose clock may say more than its rows hold must not
+// take part: it begins empty, to be filled.
 //
 // Every row carries a format version and a checksum over its own name and value, made once when it is put, and
 // verified whenever it is read from the sorted store: a flipped bit, or a row that ended up under another key, is

@@ -23,9 +23,7 @@ func ranged(t *testing.T, s *Store, limit, maxBytes int, between func()) (rows [
 		var err error
 		done, err = s.Range(0, first, at, limit, maxBytes, func(slot ring.Slot, key []byte, c causal.Container, err error) {
 			row := Row{Slot: slot, Key: key, Err: err}
-			for _, v := range c.Versions {
-				row.Container.Versions = append(row.Container.Versions, v)
-			}
+			row.Container.Versions = append(row.Container.Versions, c.Versions...)
 			rows = append(rows, row)
 			n++
 			last = len(key)

@@ -83,6 +83,7 @@ func (s *Store) Row(p ring.Partition, slot ring.Slot, key []byte) (causal.Contai
 			return r.View(c), nil
 		}
 		err = fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
+		s.noteDamaged(s.scratch.name)
 	}
 	if err != nil {
 		return causal.Container{}, fmt.Errorf("partition %d slot %d key %.64q: %w", p, slot, key, err)
@@ -145,6 +146,7 @@ func (s *Store) find(r *replica, name []byte) (record, error) {
 	}
 	c, err := s.scratchDecode(value[sealSize:])
 	if err != nil {
+		s.noteDamaged(name)
 		return nil, fmt.Errorf("engine: %w: %w", ErrUnreadable, err)
 	}
 	s.reclaim(reclaimPerRead)
@@ -167,6 +169,9 @@ func (s *Store) load(name []byte) ([]byte, error) {
 		return nil, nil
 	}
 	if err != nil {
+		if corrupt(err) {
+			s.noteDamaged(name)
+		}
 		return nil, unreadable(err)
 	}
 	s.scratch.value = append(s.scratch.value[:0], v...)
@@ -175,6 +180,7 @@ func (s *Store) load(name []byte) ([]byte, error) {
 	}
 	if _, err := unseal(name, s.scratch.value); err != nil {
 		s.stats.unreadable.Add(1)
+		s.noteDamaged(name)
 		return nil, err
 	}
 	return s.scratch.value, nil

@@ -132,6 +132,7 @@ func (s *Store) scanUntilDamage(from, to []byte, fn func(name, value []byte, err
 	last = append(make([]byte, 0, 64), from...)
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
+		s.noteDamaged(last)
 		return last, false, unreadable(err)
 	}
 	for ok := it.First(); ok && err == nil; ok = it.Next() {
@@ -143,6 +144,7 @@ func (s *Store) scanUntilDamage(from, to []byte, fn func(name, value []byte, err
 		_, bad := unseal(last, value)
 		if bad != nil {
 			s.stats.unreadable.Add(1)
+			s.noteDamaged(last)
 		}
 		if !fn(last, value, bad) {
 			break
@@ -155,6 +157,9 @@ func (s *Store) scanUntilDamage(from, to []byte, fn func(name, value []byte, err
 		err = cerr
 	}
 	if err != nil {
+		if corrupt(err) {
+			s.noteDamaged(last)
+		}
 		err = unreadable(err)
 	}
 	return last, progress, err

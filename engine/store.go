@@ -53,6 +53,7 @@ type Store struct {
 
 	cap      logCap
 	hints    hints
+	damaged  map[ring.Partition]bool
 	sweeps   []sweep
 	deadWalk deadWalk
 	last     lastFound

@@ -150,6 +150,7 @@ func (w *Walk) show(r *replica, name, value []byte, err error, fn func(Row)) {
 // sorted store, the same row or an older one or none, is the row from now on.
 func (s *Store) dropDamaged(r *replica, c cell, rec record) {
 	s.stats.unreadable.Add(1)
+	s.noteDamaged(rec.name())
 	i := r.rows.findAt(c.hash, c.slab, c.off)
 	s.log.Error("a row in memory is damaged", "partition", partitionOf(rec.name()), "slot", slotOfRow(rec.name()), "current", i >= 0)
 	if i < 0 {

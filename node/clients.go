@@ -135,7 +135,7 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "ring_members", Value: i(int64(st.Members))},
 			{Name: "ring_live", Value: i(int64(st.Live))},
 			{Name: "ring_partitions", Value: i(int64(st.Partitions))},
-			{Name: "ring_pending_transfers", Value: "0"}, // joins happen while there is no data: nothing moves yet
+			{Name: "ring_pending_transfers", Value: i(int64(st.PendingTransfers))},
 			{Name: "ring_replicas", Value: i(int64(st.Replicas))},
 			{Name: "ring_replicas_whole", Value: i(int64(st.ReplicasWhole))},
 			{Name: "ring_n", Value: i(int64(st.N))},
@@ -149,18 +149,28 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "conflicts_seen", Value: i(int64(st.Coord.Conflicts))},
 		}
 	case "repair":
-		return []resp.InfoField{
+		return append(hintFields(&st), []resp.InfoField{
 			{Name: "repair_tree", Value: i(int64(st.Compare.Repaired))},
 			{Name: "repair_read", Value: i(int64(st.Coord.ReadRepairs))},
 			{Name: "repair_log", Value: i(int64(st.Pull.KeysTaken))},
-			{Name: "repair_bytes", Value: i(int64(st.Compare.Bytes))},
+			{Name: "repair_bytes", Value: i(int64(st.Compare.Bytes + st.Pull.Bytes + st.Refill.Bytes))},
 			{Name: "repair_differed", Value: i(int64(st.Compare.Differed))},
 			{Name: "repair_unsettled", Value: i(int64(st.Compare.Unsettled))},
 			{Name: "repair_doubtful", Value: i(int64(st.Compare.Doubtful))},
 			{Name: "repair_due", Value: i(int64(st.CompareDue))},
 			{Name: "repair_compare_age_ms", Value: i(st.CompareAgeMs)},
 			{Name: "repair_pace_percent", Value: i(int64(st.PacePercent))},
-		}
+			{Name: "repair_filling", Value: i(int64(st.Refill.Filling))},
+			{Name: "repair_filled", Value: i(int64(st.Refill.Ended))},
+			{Name: "repair_filled_rows", Value: i(int64(st.Refill.Rows))},
+			{Name: "repair_reaped", Value: i(int64(st.Reap.Reaped))},
+			{Name: "repair_closed_actors", Value: i(int64(st.Close.Closed))},
+			{Name: "log_entries", Value: i(st.LogEntries)},
+			{Name: "log_trimmed", Value: i(st.LogTrimmed)},
+			{Name: "tombstones", Value: i(st.Tombstones)},
+			{Name: "conflicts_seen", Value: i(int64(st.Coord.Conflicts))},
+			{Name: "sloppy_writes", Value: i(int64(st.Coord.SloppyWrites))},
+		}...)
 	case "keyspace":
 		if st.OwnKeys == 0 {
 			return nil
@@ -175,8 +185,8 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "operations_forwarded", Value: i(int64(st.Coord.Forwarded))},
 			{Name: "operations_handed_over", Value: i(int64(st.Coord.HandedOver))},
 			{Name: "operations_timed_out", Value: i(int64(st.Coord.Timeouts))},
-			{Name: "alarms_two_values", Value: i(int64(st.Coord.TwoValues + st.Pull.TwoValues + st.Compare.TwoValues))},
-			{Name: "unreadable_rows", Value: i(int64(st.Coord.Unreadable + st.Pull.Unreadable + st.Compare.Unreadable))},
+			{Name: "alarms_two_values", Value: i(int64(st.twoValues()))},
+			{Name: "unreadable_rows", Value: i(int64(st.unreadable()))},
 			{Name: "keys_pulled", Value: i(int64(st.Pull.KeysTaken))},
 		}
 	case "config":
@@ -186,6 +196,23 @@ func (b backend) Info(section string) []resp.InfoField {
 		}
 	}
 	return nil
+}
+
+// hintFields are the numbers of hints, of all and per owner.
+func hintFields(st *Status) []resp.InfoField {
+	u := func(x uint64) string { return strconv.FormatUint(x, 10) }
+	fields := []resp.InfoField{
+		{Name: "repair_hints_waiting", Value: strconv.Itoa(st.Hints)},
+		{Name: "repair_hints_replayed", Value: u(st.Handoff.Replayed)},
+		{Name: "repair_hints_refused", Value: u(st.Handoff.Refused)},
+		{Name: "repair_hints_bytes", Value: strconv.FormatInt(st.HintBytes, 10)},
+	}
+	for _, t := range st.HintsFor {
+		fields = append(fields, resp.InfoField{
+			Name: "repair_hints_for_" + t.Name, Value: fmt.Sprintf("waiting=%d,replayed=%d,refused=%d", t.Waiting, t.Replayed, t.Rejected),
+		})
+	}
+	return fields
 }
 
 func (b backend) Status() any { return b.n.Status() }

@@ -204,7 +204,8 @@ func (n *Node) clusterKeys(m *ring.Map, deadline time.Time) (int64, error) {
 	n.tick(func(now int64) {
 		n.mu.token++
 		id = n.mu.token
-		s.keys = n.ownKeys(now)
+		hints, _ := n.store.HintStats()
+		s.keys = n.ownKeys(now) + int64(hints)
 		for _, x := range m.Members {
 			if x.ID == n.id.Node {
 				continue
@@ -250,7 +251,7 @@ func (n *Node) ownKeys(now int64) int64 {
 
 func (n *Node) onSurvey(now int64, from ring.NodeID, it *wire.Item) {
 	answer := wire.Item{Kind: wire.ItemSurveyed, ID: it.ID, Blob: []byte{0}}
-	if n.ownKeys(now) > 0 {
+	if hints, _ := n.store.HintStats(); n.ownKeys(now) > 0 || hints > 0 {
 		answer.Blob[0] = 1
 	}
 	n.send(from, answer)

@@ -258,7 +258,11 @@ func (n *Node) maintain() (more bool) {
 	if err != nil {
 		n.log.Error("background work of the store failed", "err", err)
 	}
-	if !n.store.TailMayBeLost() || n.mu.ring == nil {
+	if n.mu.ring == nil {
+		return more
+	}
+	n.compareDamaged()
+	if !n.store.TailMayBeLost() {
 		return more
 	}
 	if whole, all := n.mu.puller.WholeCount(); whole == all {

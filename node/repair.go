@@ -19,8 +19,9 @@ type repair struct {
 	reaper   *antientropy.Reaper
 	closer   *antientropy.Closer
 
-	boots  map[ring.NodeID]causal.Actor // incarnations of the peers, as last connected
-	fenced map[ring.NodeID]causal.Actor // a peer whose connection is with an incarnation that is over: its frames are dropped
+	boots    map[ring.NodeID]causal.Actor // incarnations of the peers, as last connected
+	compared map[ring.Partition]int64     // when damage last made a partition be compared, unix ms
+	fenced   map[ring.NodeID]causal.Actor // a peer whose connection is with an incarnation that is over: its frames are dropped
 }
 
 // Settings of repair, in ms, bytes and counts. Amounts are for one timer tick at full pace.
@@ -34,16 +35,18 @@ const (
 	fillRetry, fillRepeat          = 1000, 2000
 	fillsAtOnce, fillRows          = 8, 256
 	fillBytes, fillTickRows        = 256 << 10, 512
-	hintEvery, hintRetry           = 2000, 300
+	hintEvery, hintRetry           = 2000, 1500 // an acknowledged hint is on a disk within a second, as a rule
 	hintTimeout, hintWindow        = 1000, 64
 	hintTickRows, hintRoundsAtOnce = 256, 8
-	hintShare                      = 10       // percent of the disk
+	hintShare                      = 10 // percent of the disk
+	damagedPause                   = 20_000
 	hintLeast                      = 64 << 20 // bytes, where the disk's size is not known or small
 )
 
 // make makes the machines on the node's store.
 func (x *repair) make(n *Node) {
 	self := n.id.Node
+	x.compared = map[ring.Partition]int64{}
 	x.boots, x.fenced = map[ring.NodeID]causal.Actor{}, map[ring.NodeID]causal.Actor{}
 	x.puller = antientropy.New(antientropy.Config{
 		Self: self, Every: pullEvery.Milliseconds(), Retry: pullRetry.Milliseconds(), W: n.opts.W,
@@ -97,6 +100,20 @@ func (x *repair) fence() {
 				x.fenced[peer] = a
 			}
 		}
+	}
+}
+
+// compareDamaged compares at once a partition in which damaged rows were met: they, and rows that a damaged block hides,
+// are taken back from the other owners. What stays damaged on the disk is met again and again, hence the pause.
+func (n *Node) compareDamaged() {
+	now := n.now()
+	for _, p := range n.store.Damaged() {
+		if last, ok := n.mu.compared[p]; ok && now-last < damagedPause {
+			continue
+		}
+		n.mu.compared[p] = now
+		n.log.Error("damaged rows were met: the partition is compared with its other owners", "partition", p)
+		n.mu.comparer.Repair(now, int(p))
 	}
 }
 

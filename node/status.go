@@ -3,6 +3,7 @@ package node
 import (
 	"shoal/antientropy"
 	"shoal/coord"
+	"shoal/handoff"
 	"shoal/ring"
 )
 
@@ -37,9 +38,35 @@ type Status struct {
 	CompareAgeMs int64 // since the comparison longest ago, of all partitions with all other owners; -1: not all took place
 	CompareDue   int   // comparisons due or under way
 
+	Hints      int // kept for owners that could not be reached
+	HintBytes  int64
+	Handoff    handoff.Stats
+	HintsFor   []HintTarget `json:",omitempty"` // owners of partitions with hints
+	LogEntries int64        // kept since some owner is not known to have them on its disk
+	LogTrimmed int64        // log entries forgotten at the log's cap
+	Reap       antientropy.ReapStats
+	Close      antientropy.CloseStats
+	Refill     RefillStatus
+
+	PendingTransfers int // replicas that are being filled, of all members that are up
+
 	PacePercent int // share of its full pace that repair has at the moment: clients come first
 
 	Peers []PeerStatus `json:",omitempty"`
+}
+
+// HintTarget is what an owner is, or was, to be handed by this node.
+type HintTarget struct {
+	Name               string
+	Waiting            int
+	Replayed, Rejected uint64
+}
+
+// RefillStatus says what this node has had to fill, and how far it is.
+type RefillStatus struct {
+	antientropy.FillStats
+	Filling int   // replicas that are being filled
+	Taken   int64 // rows that they have by now
 }
 
 // PeerStatus is another member as this node sees it.
@@ -66,8 +93,16 @@ func (n *Node) Status() Status {
 	}
 	es := n.store.Stats()
 	st.Rows, st.Tombstones, st.SiblingsKeys, st.SiblingsMax, st.DiskBytes = es.Rows, es.Tombstones, es.SiblingsKeys, es.SiblingsMax, es.DiskBytes
+	st.Hints, st.HintBytes, st.LogEntries, st.LogTrimmed = int(es.Hints), es.HintBytes, es.LogEntries, es.LogTrimmed
+	st.Handoff, st.Reap, st.Close = n.mu.keeper.Stats, n.mu.reaper.Stats, n.mu.closer.Stats
+	fills := n.mu.refiller.Progress()
+	st.Refill = RefillStatus{FillStats: n.mu.refiller.Stats, Filling: fills.Filling, Taken: fills.Rows}
+	st.PendingTransfers = fills.Filling + n.mu.coord.PeersFilling()
 	if n.mu.closed || shown == nil {
 		return st
+	}
+	for _, t := range n.mu.keeper.Targets() {
+		st.HintsFor = append(st.HintsFor, HintTarget{Name: n.nameOf(t.Node), Waiting: t.Waiting, Replayed: t.Replayed, Rejected: t.Rejected})
 	}
 	st.OwnKeys = n.ownKeys(n.now())
 	st.Cluster, st.Epoch, st.N, st.Partitions, st.Members = hex(shown.Cluster), shown.Epoch, shown.N, shown.Q, len(shown.Members)
@@ -95,4 +130,14 @@ func hex(id ring.ClusterID) string {
 		out = append(out, digits[b>>4], digits[b&15])
 	}
 	return string(out)
+}
+
+// twoValues is how often one dot was seen with two values: an alarm.
+func (s *Status) twoValues() uint64 {
+	return s.Coord.TwoValues + s.Pull.TwoValues + s.Compare.TwoValues + s.Handoff.TwoValues + s.Refill.TwoValues
+}
+
+// unreadable is how often a damaged row was met.
+func (s *Status) unreadable() uint64 {
+	return s.Coord.Unreadable + s.Pull.Unreadable + s.Compare.Unreadable + s.Handoff.Unreadable + s.Refill.Unreadable
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"math/bits"
 	"slices"
 
 	"shoal/ring"
@@ -14,14 +15,14 @@ type Filling struct {
 
 // FillingItem makes the number-th word: the partitions, in any order.
 func FillingItem(number uint64, partitions []ring.Partition) Item {
-	var bits []byte
+	var b []byte
 	for _, p := range partitions {
-		for len(bits) <= int(p)/8 {
-			bits = append(bits, 0)
+		for len(b) <= int(p)/8 {
+			b = append(b, 0)
 		}
-		bits[p/8] |= 1 << (p % 8)
+		b[p/8] |= 1 << (p % 8)
 	}
-	return Item{Kind: ItemFilling, ID: number, Blob: bits}
+	return Item{Kind: ItemFilling, ID: number, Blob: b}
 }
 
 // Take takes in a word and reports whether it was newer.
@@ -36,4 +37,12 @@ func (f *Filling) Take(it *Item) bool {
 // Has reports whether the replica of a partition is being filled.
 func (f *Filling) Has(p ring.Partition) bool {
 	return int(p)/8 < len(f.bits) && f.bits[p/8]&(1<<(p%8)) != 0
+}
+
+// Count is how many replicas are being filled.
+func (f *Filling) Count() (n int) {
+	for _, b := range f.bits {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }

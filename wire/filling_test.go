@@ -11,7 +11,7 @@ func TestFillingIsThePeersNewestWord(t *testing.T) {
 	list := []ring.Partition{0, 9, 300}
 	var f Filling
 	first, second := FillingItem(1, list), FillingItem(2, nil)
-	if !f.Take(&first) {
+	if !f.Take(&first) || f.Count() != len(list) {
 		t.Fatal("not taken")
 	}
 	for p := range ring.Partition(ring.Slots) {

@@ -15,11 +15,19 @@ func memoryBytes(s string) (int64, error) {
 	if s == "" {
 		return machineMemory() / 4, nil
 	}
+	return size("memory", s)
+}
+
+// size reads the value of a flag such as 512mb, in bytes; "" is 0.
+func size(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
 	digits := strings.TrimRight(strings.ToLower(s), "kmgb")
 	factor, ok := map[string]int64{"": 1, "b": 1, "kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30}[strings.ToLower(s[len(digits):])]
 	n, err := strconv.ParseInt(digits, 10, 64)
 	if !ok || err != nil || n < 1 || n > math.MaxInt64/factor {
-		return 0, fmt.Errorf("--memory %q: want a size such as 512mb or 4gb", s)
+		return 0, fmt.Errorf("--%s %q: want a size such as 512mb or 4gb", flag, s)
 	}
 	return n * factor, nil
 }

@@ -39,7 +39,9 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.IntVar(&o.W, "w", node.DefaultW, "owners that must have a write before it is acknowledged")
 	f.StringVar(&fsync, "appendfsync", "everysec", "always | one (of the copies) | everysec | no")
 	memory := f.String("memory", "", "memory for rows, for instance 512mb or 4gb (default: a quarter of the machine's)")
-	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
+	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer, and writes that fewer than W owners can take: no hints")
+	hints := f.String("hints-max", "", "disk for hints, for instance 10gb (default: a tenth of the disk)")
+	kept := f.String("log-max", "", "disk for log entries that an owner still lacks (default: a tenth of the disk)")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
 	compare := f.Duration("compare-every", node.DefaultCompareEvery, "how often replicas are compared with each other (0: never)")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
@@ -71,6 +73,12 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 		return fmt.Errorf("--appendfsync %w", err)
 	}
 	if o.MemoryBytes, err = memoryBytes(*memory); err != nil {
+		return err
+	}
+	if o.HintBytes, err = size("hints-max", *hints); err != nil {
+		return err
+	}
+	if o.LogKeepBytes, err = size("log-max", *kept); err != nil {
 		return err
 	}
 	limitMemory(o.MemoryBytes)

@@ -115,6 +115,13 @@ func (p *process) peakRSS() (stop func() int64) {
 	}
 }
 
+// lastLine is the last line of the log.
+func (p *process) lastLine() string {
+	log, _ := os.ReadFile(p.log)
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	return lines[len(lines)-1]
+}
+
 // panicLine is the first line of the log that tells of a panic, "" when there is none. A recovered one counts.
 func (p *process) panicLine() string {
 	log, err := os.Open(p.log)

@@ -1,20 +1,25 @@
 #!/usr/bin/env bash
-# Hostile clients and failing nodes, against real processes on loopback, in about 90 seconds.
+# Hostile clients and failing nodes, against real processes on loopback, in about three minutes.
 #
 #   hostile    what a stranger may send or not read, at the client port and at the peer port
 #   failover   kill -9 and SIGSTOP of nodes under load
+#   repair     faults of nodes and network, after which everything acknowledged is there and replicas are equal
 #
 # The same, longer, by hand:   ROUND=30s HOLD=20s CYCLES=5 LIMIT=30m test/chaos/smoke.sh
 #
 # Needs go, redis-server (whose answers to hostile bytes are the measure) and Linux; as root it installs what is
 # missing. Settings, all from the environment:
-#   PORT=7601     first of eight consecutive client ports; peers listen 10000 higher
+#   PORT=7601     first of eight consecutive client ports; peers listen 10000 higher, a proxy before them 20000 higher
 #   ROUND=2s      length of one attack
 #   HOLD=2s       how long each state of the failing cluster is watched
 #   CYCLES=1      how often all failures are run through
-#   LIMIT=4m      for each of the two parts
+#   SPAN=60s      how long repair makes faults
+#   FAULTS=kill,stop,cut,slow   their kinds; there are wipe and backup too
+#   NODES=3       of repair, 3 or 5
+#   SEED=         of its choices; default: another each time
+#   LIMIT=4m      for each of the parts
 #   SHOAL=        a built shoal to test; default: build ./cmd/shoal
-#   PARTS="hostile failover"
+#   PARTS="hostile failover repair"
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -23,9 +28,13 @@ PORT=${PORT:-7601}
 ROUND=${ROUND:-2s}
 HOLD=${HOLD:-2s}
 CYCLES=${CYCLES:-1}
+SPAN=${SPAN:-60s}
+FAULTS=${FAULTS:-kill,stop,cut,slow}
+NODES=${NODES:-3}
+SEED=${SEED:-$RANDOM}
 LIMIT=${LIMIT:-4m}
 SHOAL=${SHOAL:-}
-PARTS=${PARTS:-hostile failover}
+PARTS=${PARTS:-hostile failover repair}
 
 die() {
 	echo "test/chaos: FAILED: $*" >&2
@@ -60,6 +69,7 @@ for part in $PARTS; do
 	case $part in
 	hostile) "$dir/chaos" hostile --shoal "$SHOAL" --port "$PORT" --round "$ROUND" --limit "$LIMIT" ;;
 	failover) "$dir/chaos" failover --shoal "$SHOAL" --port "$PORT" --hold "$HOLD" --cycles "$CYCLES" --limit "$LIMIT" ;;
+	repair) "$dir/chaos" repair --shoal "$SHOAL" --port "$PORT" --for "$SPAN" --nodes "$NODES" --faults "$FAULTS" --seed "$SEED" --limit "$LIMIT" ;;
 	*) die "no part is called $part" ;;
 	esac
 done

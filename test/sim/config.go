@@ -145,7 +145,8 @@ func (c *Config) shapeHints(r *random) {
 	switch r.below(3) {
 	case 0: // long absences of owners, tails lost, late frames and reaping
 		c.losses, c.pause, c.keys = true, min(c.pause, 400), min(c.keys, 2)
-		c.reapEvery, c.flushes = int64(r.between(20, 200)), false
+		c.reapEvery, c.flushes, c.wild, c.load = int64(r.between(20, 200)), false, true, max(c.load, 4000)
+		c.syncs, c.every = min(c.syncs, 500), min(c.every, 500)
 	case 1:
 		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
 	}

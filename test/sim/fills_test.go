@@ -301,3 +301,34 @@ func TestAFillingReplicaAnswersNoRead(t *testing.T) {
 		t.Fatalf("%v, status %d", broken, read.status)
 	}
 }
+
+// A source that is whole ends a fill, and yet may lack what was acknowledged without it: before the replica counts it must
+// have pulled from enough others.
+func TestAFilledReplicaPullsBeforeItCounts(t *testing.T) {
+	h := newHistory(t, func(c *Config) { c.every, c.ranges = 400, 1 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.lost(c, wire.ItemWrite, wire.ItemPulled)
+	h.do(a, wire.OpSet) // on a and b
+	h.advance(h.now + 50)
+	h.losesDisk(b)
+	h.part(a, b, 4000) // c is the source
+	h.advance(h.now + 2500)
+	if r := h.nodes[b].disk.live[0]; r == nil || r.Filling {
+		t.Fatal("b was not filled")
+	}
+	if h.nodes[b].puller.Whole(0) {
+		t.Fatal("b counts")
+	}
+	h.part(a, c, 1500)
+	read := h.begin(c, wire.OpVGet)
+	h.advance(h.now + 1100)
+	h.holds()
+	if read.status != wire.ClusterDown {
+		t.Fatalf("status %d", read.status)
+	}
+	h.lose = nil
+	h.advance(h.now + 2000)
+	h.rest()
+	h.lastLook()
+	h.holds()
+}

@@ -133,6 +133,12 @@ func (w *World) strand() {
 	}
 }
 
+// handsOver reports whether a frame has a hint for its owner.
+func handsOver(frame []byte) bool {
+	_, items, err := wire.DecodeFrame(frame)
+	return err == nil && slices.ContainsFunc(items, func(it wire.Item) bool { return it.Kind == wire.ItemWrite && it.ID&replayed != 0 })
+}
+
 // hintsLeft is the number of hints anywhere.
 func (w *World) hintsLeft() (n int) {
 	for _, x := range w.nodes {

@@ -127,6 +127,9 @@ func (w *World) transmit(from *node, to int, frame []byte) {
 		if w.rand.percent(w.cfg.late) && !w.healing {
 			e.at += int64(w.rand.between(300, 4000))
 		}
+		if w.cfg.hints && !w.healing && handsOver(frame) && w.rand.percent(40) { // a hint that comes after its value's end
+			e.at += int64(w.rand.between(500, 6000))
+		}
 		w.push(e)
 		if w.rand.percent(w.cfg.double) {
 			e.at += w.rand.delay(10 * w.cfg.latency)
