@@ -27,6 +27,7 @@ func (m *Puller) refuse(from ring.NodeID, it *wire.Item, rep *causal.Replica) {
 	}
 	m.out = append(m.out, Out{To: from, Item: wire.Item{
 		Kind: wire.ItemPulled, Flags: wire.FlagRefused, ID: it.ID, Partition: it.Partition, Life: rep.Life, Horizon: rep.Horizon,
+		Repair: m.durable(it.Partition),
 	}})
 }
 

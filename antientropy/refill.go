@@ -28,7 +28,7 @@ type FillConfig struct {
 	Self     ring.NodeID
 	Retry    int64 // a question that was not answered is put again, to another owner if there is one
 	Repeat   int64 // peers are told again which replicas are being filled
-	MaxFills int   // partitions being filled at once; the others wait
+	MaxFills int   // partitions being filled at once; the others wait, and no more are begun for being behind
 	MaxRows  int   // rows in one answer
 	MaxBytes int   // rows in one answer, about; one row may exceed it
 	TickRows int   // rows that are taken in, or looked at here, per Tick: see Pace
@@ -91,9 +91,10 @@ type Refiller struct {
 	ring   *ring.Map
 	up     map[ring.NodeID]bool
 	told   map[ring.NodeID]bool // was told of a fill in this connection
-	fills  []*fill              // by partition
-	rows   int                  // that may be taken or looked at in a Tick
-	budget int                  // ... now
+	theirs map[ring.NodeID]*wire.Filling
+	fills  []*fill // by partition
+	rows   int     // that may be taken or looked at in a Tick
+	budget int     // ... now
 	nextID uint64
 	notes  uint64 // of ItemFilling
 	change bool   // what is being filled has changed
@@ -105,7 +106,18 @@ type Refiller struct {
 // NewRefiller makes a refiller without a ring map. It takes its work from the puller and makes that one begin anew with
 // each replica that was filled.
 func NewRefiller(cfg FillConfig, store FillStore, puller *Puller) *Refiller {
-	return &Refiller{cfg: cfg, store: store, puller: puller, rows: cfg.TickRows, up: map[ring.NodeID]bool{}, told: map[ring.NodeID]bool{}}
+	m := &Refiller{
+		cfg: cfg, store: store, puller: puller, rows: cfg.TickRows,
+		up: map[ring.NodeID]bool{}, told: map[ring.NodeID]bool{}, theirs: map[ring.NodeID]*wire.Filling{},
+	}
+	puller.Lives().FillingIf(m.PeerFilling)
+	return m
+}
+
+// PeerFilling reports whether another owner fills its replica of a partition, as it said in the connection that stands.
+func (m *Refiller) PeerFilling(p ring.Partition, peer ring.NodeID) bool {
+	f := m.theirs[peer]
+	return f != nil && f.Has(p)
 }
 
 // Pace makes each Tick do only share parts in of of its full work.
@@ -191,6 +203,7 @@ func (m *Refiller) find(p ring.Partition) *fill {
 func (m *Refiller) Up(now int64, peer ring.NodeID) {
 	m.up[peer] = true
 	delete(m.told, peer)
+	m.theirs[peer] = new(wire.Filling)
 	if len(m.fills) > 0 {
 		m.tell(peer)
 	}
@@ -206,6 +219,7 @@ func (m *Refiller) Up(now int64, peer ring.NodeID) {
 // Down says that the connection to a peer is gone. Nothing of it may reach the next.
 func (m *Refiller) Down(now int64, peer ring.NodeID) {
 	m.up[peer] = false
+	delete(m.theirs, peer)
 	m.out = slices.DeleteFunc(m.out, func(o Out) bool { return o.To == peer })
 	for _, f := range m.fills {
 		if f.source == peer {
@@ -222,6 +236,10 @@ func (m *Refiller) Step(now int64, from ring.NodeID, items []wire.Item) {
 			m.onFill(from, it)
 		case wire.ItemFilled:
 			m.onFilled(now, from, it)
+		case wire.ItemFilling:
+			if f := m.theirs[from]; f != nil {
+				f.Take(it)
+			}
 		}
 	}
 	m.note()
@@ -230,7 +248,9 @@ func (m *Refiller) Step(now int64, from ring.NodeID, items []wire.Item) {
 // Tick takes work from the puller and goes on with the fills, within the budget.
 func (m *Refiller) Tick(now int64) {
 	for _, x := range m.puller.takeLags() {
-		m.Behind(now, x.partition, x.peer)
+		if len(m.fills) < m.cfg.MaxFills { // the next pull finds the others again; till then they serve as they did
+			m.Behind(now, x.partition, x.peer)
+		}
 	}
 	if now >= m.repeat {
 		m.repeat = now + m.cfg.Repeat
@@ -283,16 +303,13 @@ func (m *Refiller) note() {
 }
 
 func (m *Refiller) tell(peer ring.NodeID) {
-	var bits []byte
-	for _, f := range m.fills {
-		for len(bits) <= int(f.partition)/8 {
-			bits = append(bits, 0)
-		}
-		bits[f.partition/8] |= 1 << (f.partition % 8)
+	list := make([]ring.Partition, len(m.fills))
+	for i, f := range m.fills {
+		list[i] = f.partition
 	}
 	m.notes++
 	m.told[peer] = true
-	m.out = append(m.out, Out{To: peer, Item: wire.Item{Kind: wire.ItemFilling, ID: m.notes, Blob: bits}})
+	m.out = append(m.out, Out{To: peer, Item: wire.FillingItem(m.notes, list)})
 }
 
 // drop gives the source up; what was merged stays.
@@ -336,13 +353,14 @@ func (m *Refiller) choose(f *fill) bool {
 		}
 		return false
 	}
+	idle := func(id ring.NodeID) bool { return !m.PeerFilling(f.partition, id) && !slices.Contains(f.poor, id) }
 	fresh := func(id ring.NodeID) bool { return !slices.Contains(f.merged, id) }
 	f.settled = true
 	if find(func(id ring.NodeID) bool { return id == f.wanted && fresh(id) }) {
 		return true
 	}
 	f.settled = false
-	if find(func(id ring.NodeID) bool { return fresh(id) && !slices.Contains(f.poor, id) }) {
+	if find(func(id ring.NodeID) bool { return fresh(id) && idle(id) }) {
 		return true
 	}
 	f.settled = true
@@ -350,7 +368,7 @@ func (m *Refiller) choose(f *fill) bool {
 		return true
 	}
 	f.settled = false
-	return find(func(id ring.NodeID) bool { return !slices.Contains(f.poor, id) })
+	return find(idle)
 }
 
 // finish: the source has been merged to its end. What it told of itself is taken over in one step, unless something

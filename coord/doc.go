@@ -10,6 +10,8 @@
 //   - A plain write's context is everything the coordinator holds. The whole container is sent, never a lone version.
 //   - A coordinator that is not the first owner, or whose replica is not whole since its boot, reads a quorum before
 //     it writes.
+//   - A replica that is being filled answers nothing, coordinates nothing and is no place; one that is not whole leaves
+//     coordinating to another owner while there is one. Who is asked and cannot says so, and the next owner is asked.
 //   - A read merges what others hold by the late-message rule into the local row, writes what is missing to R owners,
 //     and only then answers from the local row.
 //   - Where fewer than R owners answer, and unless Strict, what fallbacks keep is merged in too; it agrees with nobody.

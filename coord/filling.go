@@ -1,9 +1,6 @@
 package coord
 
 import (
-	"math/bits"
-	"slices"
-
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -12,25 +9,20 @@ import (
 // takes copies, leaves coordinating to another owner while there is one: its row may be older than a deletion whose
 // tombstone the others have reaped, and neither their answers nor its own clock could tell.
 
-// told is which of its replicas a peer is filling, by bit, as of its newest word.
-type told struct {
-	number uint64
-	bits   []byte
-}
-
-// onFilling takes in which of its replicas a peer is filling. Older words are ignored.
+// onFilling takes in which of its replicas a peer is filling.
 func (m *Machine) onFilling(from ring.NodeID, it *wire.Item) {
-	if m.up[from] && it.ID > m.filling[from].number {
-		m.filling[from] = told{it.ID, slices.Clone(it.Blob)}
+	if !m.up[from] {
+		return
 	}
+	f := m.filling[from]
+	f.Take(it)
+	m.filling[from] = f
 }
 
 // PeersFilling is how many of their replicas the peers that are up fill, as they said.
 func (m *Machine) PeersFilling() (n int) {
-	for _, t := range m.filling { // order-free: a sum
-		for _, b := range t.bits {
-			n += bits.OnesCount8(b)
-		}
+	for _, f := range m.filling { // order-free: a sum
+		n += f.Count()
 	}
 	return n
 }
@@ -40,8 +32,8 @@ func (m *Machine) reaches(n ring.NodeID, p ring.Partition) bool {
 	if !m.up[n] || len(m.filling) == 0 {
 		return m.up[n]
 	}
-	said := m.filling[n].bits
-	return int(p)/8 >= len(said) || said[p/8]&(1<<(p%8)) == 0
+	f := m.filling[n]
+	return !f.Has(p)
 }
 
 func (m *Machine) selfFilling(p ring.Partition) bool {

@@ -86,9 +86,9 @@ type Machine struct {
 	current func(ring.Partition) bool
 
 	up         map[ring.NodeID]bool
-	passedOver map[ring.NodeID]bool  // skewed clocks: alive, but not to coordinate
-	filling    map[ring.NodeID]told  // peers' replicas that are being filled, as they said in this connection
-	ahead      map[ring.NodeID]int64 // by how many ms a peer's clock is ahead of ours: see Heard
+	passedOver map[ring.NodeID]bool         // skewed clocks: alive, but not to coordinate
+	filling    map[ring.NodeID]wire.Filling // peers' replicas that are being filled, as they said in this connection
+	ahead      map[ring.NodeID]int64        // by how many ms a peer's clock is ahead of ours: see Heard
 
 	hlc      uint64
 	waiting  waiting
@@ -115,7 +115,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		cfg: cfg, store: store, whole: whole,
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
-		filling:    map[ring.NodeID]told{},
+		filling:    map[ring.NodeID]wire.Filling{},
 		ahead:      map[ring.NodeID]int64{},
 		patience:   patience{saved: savedHedges},
 		sharing:    sharing{},

@@ -222,6 +222,9 @@ func (o *oracle) holds(row causal.Container, f *fact) bool {
 // quorum read has shown.
 func (o *oracle) mayLose(at *node, left state) bool {
 	for _, f := range o.facts {
+		if f.reaped && o.forgottenBy(at, left, f) && !o.processedElsewhere(at, f) {
+			return false // a deletion that no row shows any more: horizons and clocks are all that is left of it
+		}
 		if f.reaped || f.op.done && !f.acked && !f.shown || !o.takenFrom(at, left, f) {
 			continue
 		}
@@ -238,6 +241,20 @@ func (o *oracle) mayLose(at *node, left state) bool {
 
 func (o *oracle) takenFrom(at *node, left state, f *fact) bool {
 	return o.reflects(at.disk.live, f) && !o.reflects(left, f)
+}
+
+// forgottenBy reports whether a node would go back to before it had processed a fact.
+func (o *oracle) forgottenBy(at *node, left state, f *fact) bool {
+	p := f.op.partition
+	now, then := at.disk.live[p], left[p]
+	return f.gone() && now != nil && now.Clock.Contains(f.dot) && (then == nil || !then.Clock.Contains(f.dot))
+}
+
+func (o *oracle) processedElsewhere(at *node, f *fact) bool {
+	return slices.ContainsFunc(o.w.nodes, func(n *node) bool {
+		r := n.disk.live[f.op.partition]
+		return n != at && r != nil && r.Clock.Contains(f.dot)
+	})
 }
 
 // loses counts what mayLose has allowed.

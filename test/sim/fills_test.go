@@ -12,7 +12,7 @@ import (
 
 func everyActor(causal.Actor) bool { return true }
 
-// loses ends a disk and lets the newcomer boot and take the old one's place.
+// losesDisk ends a disk and lets the newcomer boot and take the old one's place.
 func (h *history) losesDisk(at int) {
 	n := h.nodes[at]
 	left := newState(h.cfg.q)
@@ -268,4 +268,67 @@ func TestARestoredBackupShowsNoDeletedValue(t *testing.T) {
 	if h.stats.fills == 0 {
 		t.Fatal("it was not filled")
 	}
+}
+
+// readWhileFilling: one owner has a value and is away, one missed it, and one is being filled. It returns what the client of
+// a strict read is told, and the check that broke.
+func readWhileFilling(t *testing.T) (*operation, *Failure) {
+	h := newHistory(t, func(c *Config) { c.every, c.ranges = 400, 1 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.lost(c, wire.ItemWrite, wire.ItemPulled)
+	h.do(a, wire.OpSet) // on a and b
+	h.advance(h.now + 50)
+	for _, n := range h.nodes {
+		n.disk.sync()
+	}
+	h.lost(b, wire.ItemFilled)
+	h.losesDisk(b)
+	h.advance(h.now + 2500)
+	if r := h.nodes[b].disk.live[0]; r == nil || !r.Filling {
+		t.Fatal("b is not being filled")
+	}
+	h.crash(a, false)
+	h.heap.drop(evBoot)
+	h.advance(h.now + 1500)
+	read := h.begin(c, wire.OpVGet)
+	h.advance(h.now + 1500)
+	return read, h.broken
+}
+
+func TestAFillingReplicaAnswersNoRead(t *testing.T) {
+	read, broken := readWhileFilling(t)
+	if broken != nil || !read.done || read.status != wire.ClusterDown {
+		t.Fatalf("%v, status %d", broken, read.status)
+	}
+}
+
+// A source that is whole ends a fill, and yet may lack what was acknowledged without it: before the replica counts it must
+// have pulled from enough others.
+func TestAFilledReplicaPullsBeforeItCounts(t *testing.T) {
+	h := newHistory(t, func(c *Config) { c.every, c.ranges = 400, 1 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.lost(c, wire.ItemWrite, wire.ItemPulled)
+	h.do(a, wire.OpSet) // on a and b
+	h.advance(h.now + 50)
+	h.losesDisk(b)
+	h.part(a, b, 4000) // c is the source
+	h.advance(h.now + 2500)
+	if r := h.nodes[b].disk.live[0]; r == nil || r.Filling {
+		t.Fatal("b was not filled")
+	}
+	if h.nodes[b].puller.Whole(0) {
+		t.Fatal("b counts")
+	}
+	h.part(a, c, 1500)
+	read := h.begin(c, wire.OpVGet)
+	h.advance(h.now + 1100)
+	h.holds()
+	if read.status != wire.ClusterDown {
+		t.Fatalf("status %d", read.status)
+	}
+	h.lose = nil
+	h.advance(h.now + 2000)
+	h.rest()
+	h.lastLook()
+	h.holds()
 }

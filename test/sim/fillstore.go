@@ -67,11 +67,7 @@ func (d *disk) Adopt(p ring.Partition, clock, flushed *causal.Clock, horizon cau
 
 // Fill marks a replica, durably. A boot after it must not take the replica for whole.
 func (d *disk) Fill(p ring.Partition, on bool) error {
-	life := causal.Actor(0)
-	if d.live[p] == nil || !bug(FillKeepsActor) {
-		life = d.w.newLife(d.node)
-	}
-	d.do(change{kind: changeFill, partition: p, life: life, on: on})
+	d.do(change{kind: changeFill, partition: p, life: d.w.newLife(d.node), on: on})
 	d.sync()
 	d.suspect = true
 	if on {

@@ -134,11 +134,6 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 		}
 	case bug(FillByLastClock) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
 		n.disk.lastClock[it.Partition] = it.Clock
-	case bug(FillOverLives) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
-		if it.Digest == 0 {
-			n.firstLife[it.Partition] = it.Life
-		}
-		it.Life = n.firstLife[it.Partition]
 	case bug(FillReplaces) && it.Kind == wire.ItemFilled && !it.Has(wire.FlagRefused):
 		n.replaceRange(it)
 	case (bug(FillingReads) || bug(FillingCounts)) && (it.Kind == wire.ItemRead || it.Kind == wire.ItemWrite):
@@ -169,8 +164,11 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 	}
 }
 
-// admitFilling turns the refusals of a replica that is being filled into answers.
+// admitFilling turns the refusals of a replica that is being filled into answers, and lets nobody know of it.
 func (n *node) admitFilling(peer int, it *wire.Item) {
+	if it.Kind == wire.ItemFilling {
+		it.Blob = nil
+	}
 	x, ok := n.asked[question{peer, it.ID}]
 	switch {
 	case !ok || !it.Has(wire.FlagRefused):

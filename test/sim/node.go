@@ -20,35 +20,34 @@ type node struct {
 	offset int64 // of its clock, ms
 	disk   *disk
 
-	life      int // boot number; 0 before the first
-	up        bool
-	lostTail  bool // by the last stop
-	machine   *coord.Machine
-	puller    *antientropy.Puller
-	comparer  *antientropy.Comparer
-	keeper    *handoff.Machine
-	reaper    *antientropy.Reaper
-	closer    *antientropy.Closer
-	actor     causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
-	fenced    map[causal.Actor]bool        // incarnations whose frames are not taken
-	boots     map[ring.NodeID]causal.Actor // of the peers, as last connected
-	parts     []wire.Part
-	agree     *ring.Agreement
-	session   []int // by peer: the connection that stands in this node's eyes, 0 for none
-	inbox     []input
-	working   bool                     // the end of the tick is planned
-	waiting   map[uint64][]*operation  // by token
-	opAt      map[*byte]*operation     // by the memory of its key: the machine hands that to the store
-	asked     map[question]extendedKey // what was sent, for planted bugs
-	standIns  map[uint64][]int         // who was asked to keep a hint, for a planted bug
-	outbox    []coord.Outbox
-	own       []antientropy.Out // items of the node's own
-	scratch   []byte
-	fresh     []causal.Dot // dots that this tick made
-	refiller  *antientropy.Refiller
-	known     []ring.NodeID                   // by peer: who was at the other end of the newest connection
-	firstLife map[ring.Partition]causal.Actor // of a fill's first range, for a planted bug
-	backup    state                           // a copy of what was synced at some time, nil: none
+	life     int // boot number; 0 before the first
+	up       bool
+	lostTail bool // by the last stop
+	machine  *coord.Machine
+	puller   *antientropy.Puller
+	comparer *antientropy.Comparer
+	keeper   *handoff.Machine
+	reaper   *antientropy.Reaper
+	closer   *antientropy.Closer
+	actor    causal.Actor                 // the incarnation: the life of the first replica, if the boot finds it
+	fenced   map[causal.Actor]bool        // incarnations whose frames are not taken
+	boots    map[ring.NodeID]causal.Actor // of the peers, as last connected
+	parts    []wire.Part
+	agree    *ring.Agreement
+	session  []int // by peer: the connection that stands in this node's eyes, 0 for none
+	inbox    []input
+	working  bool                     // the end of the tick is planned
+	waiting  map[uint64][]*operation  // by token
+	opAt     map[*byte]*operation     // by the memory of its key: the machine hands that to the store
+	asked    map[question]extendedKey // what was sent, for planted bugs
+	standIns map[uint64][]int         // who was asked to keep a hint, for a planted bug
+	outbox   []coord.Outbox
+	own      []antientropy.Out // items of the node's own
+	scratch  []byte
+	fresh    []causal.Dot // dots that this tick made
+	refiller *antientropy.Refiller
+	known    []ring.NodeID // by peer: who was at the other end of the newest connection
+	backup   state         // a copy of what was synced at some time, nil: none
 }
 
 type question struct {
@@ -88,7 +87,6 @@ func (n *node) boot(lost bool) {
 	n.asked, n.standIns = map[question]extendedKey{}, map[uint64][]int{}
 	n.actor, n.fenced = w.newLife(n.index), map[causal.Actor]bool{}
 	n.boots = map[ring.NodeID]causal.Actor{}
-	n.firstLife = map[ring.Partition]causal.Actor{}
 	d.suspect = d.suspect || lost
 	if bug(WholeByBoot) {
 		d.suspect = lost

@@ -39,12 +39,10 @@ const (
 	HintMergedRaw            // hints are taken in without asking the clock
 	HintDroppedAtCap         // an old hint makes room for a new one
 	FillByLastClock          // a refill takes over the clock of the source's last range
-	FillOverLives            // a refill goes on over a new life of the source
 	FillReplaces             // a refill drops what the source lacks, whether it knew it or not
 	FillingReads             // a replica that is being filled answers reads
 	FillingCounts            // a replica that is being filled acknowledges writes
 	HorizonNotKept           // nobody is found to be behind: neither by a pull nor at its end
-	FillKeepsActor           // a replica that is filled goes on with its actor
 	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
 	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
 	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
@@ -85,12 +83,10 @@ var bugNames = [bugs]string{
 	"hint taken in without the late-message rule",
 	"old hint dropped at the cap",
 	"refill takes the clock of the last range",
-	"refill goes on over a new life of the source",
 	"refill replaces instead of merging",
 	"filling replica answers reads",
 	"filling replica counts towards W",
 	"nobody is found to be behind",
-	"filled replica keeps its actor",
 	"closed by an owner that lacks dots",
 	"restored although reaped",
 	"closed while another's earlier boot is heard",

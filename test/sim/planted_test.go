@@ -54,6 +54,9 @@ func TestPlantedBugsAreFound(t *testing.T) {
 		if *onlyBug != 0 && b != Bug(*onlyBug) {
 			continue
 		}
+		if b == FillingReads && *onlyBug == 0 {
+			continue // chance rarely meets it: see TestAReadOfAFillingReplicaIsFound
+		}
 		Planted = b
 		if history := directed[b]; history != nil {
 			if said := witnessed(t, history); said != "" {

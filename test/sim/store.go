@@ -97,9 +97,7 @@ func (s state) apply(c *change) {
 		if c.kind == changeFill {
 			r.Filling = c.on
 		}
-		if c.life != 0 {
-			r.Life, r.Seq = c.life, 0
-		}
+		r.Life, r.Seq = c.life, 0
 		return
 	}
 	switch c.kind {
