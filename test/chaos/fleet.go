@@ -175,7 +175,7 @@ func (f *fleet) until(ctx context.Context, within time.Duration, missing func() 
 		}
 		for i, n := range f.nodes {
 			if !f.down[i].Load() && !n.running() {
-				return 0, fmt.Errorf("%w: %s, %w; its last words: %s", errExited, n.name, n.exit(), n.lastLine())
+				return 0, fmt.Errorf("%w: %s, %w; its last words: %s", errExited, n.name, n.exit(), n.lastWords())
 			}
 		}
 		switch {

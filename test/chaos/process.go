@@ -115,10 +115,15 @@ func (p *process) peakRSS() (stop func() int64) {
 	}
 }
 
-// lastLine is the last line of the log.
-func (p *process) lastLine() string {
+// lastWords is the line of the log in which the last run says why it ended, else its last line.
+func (p *process) lastWords() string {
 	log, _ := os.ReadFile(p.log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.HasPrefix(lines[i], "shoal: ") {
+			return lines[i]
+		}
+	}
 	return lines[len(lines)-1]
 }
 
