@@ -21,7 +21,7 @@ func (m *Machine) onFilling(from ring.NodeID, it *wire.Item) {
 
 // PeersFilling is how many of their replicas the peers that are up fill, as they said.
 func (m *Machine) PeersFilling() (n int) {
-	for _, f := range m.filling {
+	for _, f := range m.filling { // order-free: a sum
 		n += f.Count()
 	}
 	return n
