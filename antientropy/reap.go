@@ -51,6 +51,7 @@ type Reaper struct {
 	store  Remains
 	puller *Puller
 	ring   *ring.Map
+	rows   int    // looked at in one Tick
 	turns  []turn // by partition
 	next   int
 	off    bool // this node's clock cannot be trusted
@@ -77,8 +78,11 @@ type found struct {
 // NewReaper makes a reaper without a ring map. The puller tells it of the other owners' clocks, and is told when it waits
 // for one.
 func NewReaper(cfg ReapConfig, store Remains, puller *Puller) *Reaper {
-	return &Reaper{cfg: cfg, store: store, puller: puller}
+	return &Reaper{cfg: cfg, store: store, puller: puller, rows: cfg.Rows}
 }
+
+// Pace makes each Tick do only share parts in of of its full work.
+func (m *Reaper) Pace(share, of int) { m.rows = max(1, m.cfg.Rows*share/of) }
 
 // ClockOff says that this node's clock is so far off that it must not decide what has expired.
 func (m *Reaper) ClockOff(off bool) { m.off = off }
@@ -101,7 +105,7 @@ func (m *Reaper) Blocking(p ring.Partition) causal.Vector {
 
 // Tick looks at the partitions whose turn it is.
 func (m *Reaper) Tick(now int64) {
-	rows, left := m.cfg.Rows, m.cfg.Partitions
+	rows, left := m.rows, m.cfg.Partitions
 	for range m.turns {
 		if left == 0 || rows <= 0 {
 			return

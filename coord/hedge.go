@@ -13,6 +13,7 @@ type patience struct {
 	counts [16]uint32 // answers that took less than 2^i ms
 	total  uint32
 	saved  int // hedges that may be made, in tenths
+	endeds uint64
 }
 
 const (
@@ -38,7 +39,13 @@ func (x *patience) saw(ms int64) {
 }
 
 // ended notes that an operation ended, which earns a part of a hedge.
-func (x *patience) ended() { x.saved = min(x.saved+1, savedHedges) }
+func (x *patience) ended() {
+	x.saved = min(x.saved+1, savedHedges)
+	x.endeds++
+}
+
+// Ended counts the operations that waited for other nodes and ended.
+func (m *Machine) Ended() uint64 { return m.patience.endeds }
 
 // spend reports whether a hedge may be made.
 func (x *patience) spend() bool {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -74,7 +75,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 			// Left unset, Pebble ends the process. The read that met it answers ErrUnreadable instead.
 			DataCorruption: func(info pebble.DataCorruptionInfo) {
 				s.stats.unreadable.Add(1)
-				s.log.Error("a stored block is corrupt", "path", info.Path, "error", info.Details)
+				if s.corruptSaid.due(time.Now()) {
+					s.log.Error("a stored block is corrupt", "path", info.Path, "error", info.Details)
+				}
 			},
 		},
 	}
@@ -82,6 +85,14 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}
 	return o
+}
+
+// seldom lets a line that would come with every read of a damaged block be said once a minute.
+type seldom struct{ last atomic.Int64 }
+
+func (x *seldom) due(now time.Time) bool {
+	last := x.last.Load()
+	return now.UnixNano()-last >= int64(time.Minute) && x.last.CompareAndSwap(last, now.UnixNano())
 }
 
 // pebbleLog turns Pebble's fatal errors into ours and keeps its chatter for debugging.

@@ -18,20 +18,21 @@ import (
 
 // Store keeps containers in one directory. See the package comment for who may call what.
 type Store struct {
-	opt       Options
-	fs        *checkFS
-	dir       string // of the sorted store, inside opt.Dir
-	lock      *pebble.Lock
-	db        *pebble.DB
-	dbOptions *pebble.Options
-	wal       *seglog
-	meta      *metaFiles
-	spiller   *spiller
-	log       *slog.Logger
-	run       run
-	afterStop bool // the last run stopped cleanly
-	closed    bool
-	failed    atomic.Pointer[error] // set once; nothing is written afterwards
+	opt         Options
+	fs          *checkFS
+	dir         string // of the sorted store, inside opt.Dir
+	lock        *pebble.Lock
+	db          *pebble.DB
+	dbOptions   *pebble.Options
+	wal         *seglog
+	meta        *metaFiles
+	spiller     *spiller
+	log         *slog.Logger
+	run         run
+	afterStop   bool // the last run stopped cleanly
+	closed      bool
+	corruptSaid seldom
+	failed      atomic.Pointer[error] // set once; nothing is written afterwards
 
 	replicas replicas
 	born     []causal.Actor // actors issued in this run, so that none is issued twice
@@ -221,6 +222,7 @@ func (s *Store) beginRun() error {
 	}
 	s.afterStop = found && last.clean
 	s.run = last.next(s.opt.MachineBoot, s.opt.Durability != Always)
+	s.run.tailLost = s.run.tailLost || s.opt.Restored
 	s.run.incarnation = s.newActor(func(a causal.Actor) bool { return a == last.incarnation })
 	return writeRun(s.fs, s.opt.Dir, s.run)
 }

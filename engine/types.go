@@ -36,6 +36,7 @@ type Options struct {
 	Durability   Durability    // zero value: EverySec
 	Now          func() int64  // unix ms; nil: time.Now
 	Random       func() uint32 // nil: crypto/rand
+	Restored     bool          // the folder is a copy put back: it may lack what was acknowledged since
 	MachineBoot  string        // changes with every boot of the machine, as the kernel's boot id; "": unknown
 	MemoryBytes  int64         // memory for rows, bytes; 0: 256 MiB
 	LogBytes     int64         // the log's limit, bytes; 0: half of MemoryBytes, at least 8, at most 256 MiB

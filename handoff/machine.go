@@ -64,6 +64,7 @@ type Machine struct {
 	up     map[ring.NodeID]bool
 	parts  []*part // with hints, in order
 	next   int     // where Tick goes on
+	rows   int     // hints looked at in one Tick or Step, about
 	rounds int     // under way
 	under  []flight
 	nextID uint64
@@ -95,8 +96,11 @@ const idBit = 1 << 63
 
 // New makes a machine without a ring map: it refuses every hint until Install.
 func New(cfg Config, store Store) *Machine {
-	return &Machine{cfg: cfg, store: store, up: map[ring.NodeID]bool{}, target: map[ring.NodeID]*Target{}}
+	return &Machine{cfg: cfg, store: store, rows: cfg.TickRows, up: map[ring.NodeID]bool{}, target: map[ring.NodeID]*Target{}}
 }
+
+// Pace makes each Tick and Step do only share parts in of of its full work.
+func (m *Machine) Pace(share, of int) { m.rows = max(1, m.cfg.TickRows*share/of) }
 
 // Install makes r the ring map. All hints that there are will be offered to the owners that it names.
 func (m *Machine) Install(now int64, r *ring.Map) {
@@ -187,7 +191,7 @@ func (m *Machine) Tick(now int64) {
 		m.land(i, false)
 	}
 	m.begin(now)
-	left := m.cfg.TickRows
+	left := m.rows
 	for range len(m.parts) {
 		if left <= 0 || len(m.parts) == 0 {
 			return

@@ -106,7 +106,7 @@ func (m *Machine) onAdvert(now int64, from ring.NodeID, it *wire.Item) {
 		o.clock = &clock
 		m.parts[i].again = m.parts[i].again || m.parts[i].round.began // it has missed a part of the pass
 	}
-	m.advance(now, m.parts[i], m.cfg.TickRows)
+	m.advance(now, m.parts[i], m.rows)
 }
 
 func (m *Machine) onAck(now int64, from ring.NodeID, it *wire.Item) {
@@ -120,7 +120,7 @@ func (m *Machine) onAck(now int64, from ring.NodeID, it *wire.Item) {
 	x := m.under[i].part
 	m.land(i, !it.Has(wire.FlagRefused))
 	if x.round != nil {
-		m.advance(now, x, m.cfg.TickRows)
+		m.advance(now, x, m.rows)
 	}
 }
 

@@ -48,8 +48,9 @@ type Node struct {
 		sync.Mutex
 		ticking bool // somebody will end the tick
 		company company
-		idle    bool // the timers are slow
-		pace    pace // of repair
+		idle    bool   // the timers are slow
+		pace    pace   // of repair
+		ended   uint64 // operations when the pace was last set
 
 		lazy      []lazyCopies
 		lazyTimer *time.Timer
@@ -146,6 +147,7 @@ func (n *Node) openStore() error {
 		Now:         n.now,
 		Random:      func() uint32 { return uint32(n.world.Random()) },
 		MachineBoot: n.world.MachineBoot,
+		Restored:    n.opts.Restored,
 		MemoryBytes: n.opts.MemoryBytes,
 		CacheBytes:  n.opts.CacheBytes,
 
@@ -158,7 +160,7 @@ func (n *Node) openStore() error {
 		return err
 	}
 	n.store = store{
-		Store: s, log: n.log,
+		Store: s, log: n.log, seldom: &seldom{},
 		renewed:     func(p ring.Partition) { n.mu.puller.Renewed(n.now(), p) },
 		partitionOf: func(s ring.Slot) ring.Partition { return n.mu.ring.PartitionOfSlot(s) },
 	}
@@ -238,7 +240,11 @@ func (n *Node) timers() {
 
 // setPace gives the machines of repair their share of a tick that came so late. The lock is held.
 func (n *Node) setPace(late time.Duration) {
-	share := n.mu.pace.adjust(late, n.mu.coord.P99())
+	p99 := int64(0)
+	if ended := n.mu.coord.Ended(); ended != n.mu.ended { // else nobody waits, and what was measured last says nothing
+		p99, n.mu.ended = n.mu.coord.P99(), ended
+	}
+	share := n.mu.pace.adjust(late, p99)
 	for _, part := range n.mu.parts {
 		if x, ok := part.(paced); ok {
 			x.Pace(share, fullPace)

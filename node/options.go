@@ -46,6 +46,7 @@ type Options struct {
 	Strict      bool
 	Timeout     time.Duration // deadline of an operation; default 1s
 	Durability  engine.Durability
+	Restored    bool  // Dir is a copy put back: the node does not trust its replicas before they have pulled
 	MemoryBytes int64 // for rows; 0: the engine's default
 	// CompareEvery is how often each partition is compared with its other owners; 0: the default, 24h; negative: never.
 	CompareEvery time.Duration

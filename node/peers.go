@@ -73,7 +73,7 @@ func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more 
 		run = n.step
 	}
 	run(func(now int64) {
-		if over, ok := n.mu.fenced[from]; ok && over == causal.Actor(incarnation) {
+		if n.overTo(from, causal.Actor(incarnation)) {
 			return
 		}
 		h, items, err := n.mu.memory.take(frame)
@@ -97,6 +97,19 @@ func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more 
 			n.mu.puller.Tick(now) // an answer makes room for the next question: a boot must not wait for the timer
 		}
 	})
+}
+
+// overTo reports whether nothing of a connection may be taken in any more: a closing has fenced that boot of the peer, or
+// the newest map does not list it.
+func (n *Node) overTo(peer ring.NodeID, boot causal.Actor) bool {
+	if over, ok := n.mu.fenced[peer]; ok && over == boot {
+		return true
+	}
+	if n.mu.ring == nil {
+		return false
+	}
+	_, member := n.mu.ring.Member(peer)
+	return !member
 }
 
 // heard looks at what every frame says of its sender: its map's epoch and its clock.

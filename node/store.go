@@ -2,6 +2,7 @@ package node
 
 import (
 	"log/slog"
+	"time"
 
 	"shoal/antientropy"
 	"shoal/causal"
@@ -14,8 +15,20 @@ import (
 type store struct {
 	*engine.Store
 	log         *slog.Logger
+	seldom      *seldom // lines about what every pull meets again
 	renewed     func(ring.Partition)
 	partitionOf func(ring.Slot) ring.Partition
+}
+
+// seldom says when a line that would come again and again is due.
+type seldom struct{ last time.Time }
+
+func (x *seldom) due() bool {
+	if time.Since(x.last) < time.Minute {
+		return false
+	}
+	x.last = time.Now()
+	return true
 }
 
 func (s store) CountSlot(slot ring.Slot, now int64) int64 {
@@ -28,7 +41,7 @@ func (s store) CountSlot(slot ring.Slot, now int64) int64 {
 
 func (s store) Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error {
 	err := s.Store.Log(p, lacks, 0, func(e engine.LogEntry) bool { return fn(wire.LogEntry(e)) })
-	if err != nil {
+	if err != nil && s.seldom.due() {
 		s.log.Error("the log of a partition cannot be read", "partition", p, "err", err)
 	}
 	return err

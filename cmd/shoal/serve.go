@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -42,6 +43,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer, and writes that fewer than W owners can take: no hints")
 	hints := f.String("hints-max", "", "disk for hints, for instance 10gb (default: a tenth of the disk)")
 	kept := f.String("log-max", "", "disk for log entries that an owner still lacks (default: a tenth of the disk)")
+	f.BoolVar(&o.Restored, "restored", false, "the folder was put back from a copy (found out by itself on Linux)")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
 	compare := f.Duration("compare-every", node.DefaultCompareEvery, "how often replicas are compared with each other (0: never)")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
@@ -95,6 +97,13 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	o.Log = slog.New(slog.NewTextHandler(stderr, nil))
 	o.OnFatal = die
+	copied, err := putBack(o.Dir)
+	if err != nil {
+		return err
+	}
+	if o.Restored = o.Restored || copied; o.Restored {
+		o.Log.Warn("the folder was put back from a copy: the node takes what it lacks from the others before it answers by itself", "dir", o.Dir)
+	}
 	return runNode(ctx, o)
 }
 
@@ -108,6 +117,11 @@ func runNode(ctx context.Context, o node.Options) error {
 	n, err := node.Start(o, realWorld())
 	if err != nil {
 		return err
+	}
+	if o.Restored { // the store remembers it from now on
+		if err := markOrigin(o.Dir, filepath.Join(o.Dir, originFile)); err != nil {
+			o.Log.Error("the folder will be taken for a copy at the next start, too", "err", err)
+		}
 	}
 	var failed error
 	select {
