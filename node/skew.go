@@ -29,6 +29,7 @@ func (n *Node) judgeClock(now int64) {
 	if off != s.off {
 		s.off = off
 		n.mu.coord.PassOver(n.id.Node, off)
+		n.mu.repair.reaper.ClockOff(off)
 		if off {
 			n.log.Error("this machine's clock is more than 500 ms from most members': other nodes coordinate until it is set right", "far", far, "live", live)
 		} else {
