@@ -48,8 +48,7 @@ func (c *logCap) note(r *round) {
 	c.dots, c.bytes = c.dots+r.dots, c.bytes+r.dotBytes
 }
 
-// kept is how many of a partition's entries are in Pebble, when no round is under way and its index was cleared of
-// segments that are gone.
+// kept is how many of a partition's entries are in Pebble alone, when its index was cleared of segments that are gone.
 func (r *replica) kept() int {
 	n := r.logged.n
 	for i := range r.dots {

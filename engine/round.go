@@ -147,7 +147,7 @@ func (s *Store) background(work int) {
 	}
 	if len(s.forgetting) > 0 {
 		s.replicas.of(s.forgetting[0]).dots.forget(s.spilled)
-		if s.forgetting = s.forgetting[1:]; len(s.forgetting) == 0 && s.round == nil {
+		if s.forgetting = s.forgetting[1:]; len(s.forgetting) == 0 {
 			s.capLog()
 		}
 	}
