@@ -148,24 +148,3 @@ func TestALostRowIsGoneAndCounted(t *testing.T) {
 		t.Error("the clock does not have it any more")
 	}
 }
-
-func must2[T any](x T, _ error) T { return x }
-
-func BenchmarkWalk(b *testing.B) {
-	s := mustOpen(b, testOptions(vfs.NewMem(), 1, EverySec))
-	defer func() { must(b, s.Close()) }()
-	must(b, s.Create(0))
-	const n = 100_000
-	for i := range n {
-		set(b, s, 0, fmt.Sprint("key", i), "a value of some thirty two bytes.", 0)
-		if i%100 == 0 {
-			must(b, s.EndTick())
-		}
-	}
-	b.ResetTimer()
-	rows := 0
-	for rows < b.N {
-		for w := s.Walk(0, false); !w.Next(500, func(Row) { rows++ }); {
-		}
-	}
-}

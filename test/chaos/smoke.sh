@@ -14,7 +14,7 @@
 #   HOLD=2s       how long each state of the failing cluster is watched
 #   CYCLES=1      how often all failures are run through
 #   SPAN=60s      how long repair makes faults
-#   FAULTS=kill,stop,cut,slow   their kinds; there are wipe and backup too
+#   FAULTS=kill,stop,cut,slow,wipe,backup   their kinds
 #   NODES=3       of repair, 3 or 5
 #   SEED=         of its choices; default: another each time
 #   LIMIT=4m      for each of the parts

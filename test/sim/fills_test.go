@@ -7,8 +7,8 @@ import (
 	"shoal/wire"
 )
 
-// Histories of refill: see the review's R1 to R3. R2, a read's answer after reaping, is TestAReadAnswerMayComeAfterReaping;
-// R3 cannot be, since an answer to a pull is one message.
+// Histories of refill. A read's answer that comes after reaping is TestAReadAnswerMayComeAfterReaping; frames of two answers
+// to one pull cannot be mixed, since an answer is one message.
 
 func everyActor(causal.Actor) bool { return true }
 
