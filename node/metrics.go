@@ -13,6 +13,13 @@ type metrics struct {
 	rows     []metric
 }
 
+// Per owner that hints are kept for.
+var (
+	hintsWaiting  = prometheus.NewDesc("shoal_repair_hints_owner_waiting", "Hints that an owner lacks, as far as known.", []string{"owner"}, nil)
+	hintsReplayed = prometheus.NewDesc("shoal_repair_hints_owner_replayed_total", "Copies of hints that an owner has acknowledged since the ring map changed.", []string{"owner"}, nil)
+	hintsRefused  = prometheus.NewDesc("shoal_repair_hints_owner_refused_total", "Copies of hints that an owner refused, or did not answer in time, since the ring map changed.", []string{"owner"}, nil)
+)
+
 type metric struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType
@@ -86,6 +93,9 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, r := range m.rows {
 		ch <- r.desc
 	}
+	for _, d := range []*prometheus.Desc{hintsWaiting, hintsReplayed, hintsRefused} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -93,6 +103,11 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	st := m.node.Status()
 	for _, r := range m.rows {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.read(&st))
+	}
+	for _, t := range st.HintsFor {
+		ch <- prometheus.MustNewConstMetric(hintsWaiting, prometheus.GaugeValue, float64(t.Waiting), t.Name)
+		ch <- prometheus.MustNewConstMetric(hintsReplayed, prometheus.CounterValue, float64(t.Replayed), t.Name)
+		ch <- prometheus.MustNewConstMetric(hintsRefused, prometheus.CounterValue, float64(t.Rejected), t.Name)
 	}
 }
 
