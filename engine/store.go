@@ -132,7 +132,7 @@ func (s *Store) open() error {
 	s.dbOptions = s.pebbleOptions()
 	s.dbOptions.EnsureDefaults()
 	if s.db, err = pebble.Open(s.dir, s.dbOptions); err != nil {
-		return fmt.Errorf("engine: open %s: %w", s.dir, err)
+		return fmt.Errorf("open %s: %w", s.dir, unreadable(err))
 	}
 	return s.recover()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"shoal/engine"
 	"shoal/ring"
 )
 
@@ -111,4 +112,14 @@ func (n *Node) found() error {
 // member is this node as the ring map lists it.
 func (n *Node) member() ring.Member {
 	return ring.Member{ID: n.id.Node, Name: n.opts.Name, Client: n.opts.Announce, Peer: n.opts.AnnouncePeer, Zone: n.opts.Zone, Weight: n.opts.Weight}
+}
+
+// copiesElsewhere reports whether, by the ring map kept in a folder, other members hold copies of all that is in it.
+func copiesElsewhere(o engine.Options) bool {
+	raw, err := engine.Peek(o, metaMap)
+	if err != nil || raw == nil {
+		return false
+	}
+	m, err := ring.DecodeMap(raw)
+	return err == nil && m.N > 1 && len(m.Members) > 1
 }

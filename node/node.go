@@ -142,7 +142,7 @@ func (n *Node) spawn(f func()) {
 }
 
 func (n *Node) openStore() error {
-	s, err := engine.Open(engine.Options{
+	o := engine.Options{
 		Dir: n.opts.Dir, FS: n.world.FS, Durability: n.opts.Durability,
 		Now:         n.now,
 		Random:      func() uint32 { return uint32(n.world.Random()) },
@@ -155,7 +155,15 @@ func (n *Node) openStore() error {
 
 		Log:     n.log,
 		OnFatal: n.opts.OnFatal,
-	})
+	}
+	s, err := engine.Open(o)
+	if errors.Is(err, engine.ErrUnreadable) && copiesElsewhere(o) {
+		n.log.Error("the store is damaged beyond reading: what it holds is put aside, and the replicas are filled from the other members", "dir", o.Dir, "err", err)
+		if err := engine.SetAside(o); err != nil {
+			return err
+		}
+		s, err = engine.Open(o)
+	}
 	if err != nil {
 		return err
 	}

@@ -135,3 +135,55 @@ func TestWhoWasReplacedEnds(t *testing.T) {
 		n2.stop()
 	})
 }
+
+// A store that cannot be read at all is put aside, and the node, which keeps its identity, is filled from the others.
+func TestAStoreBeyondReadingIsFilledAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		n1, n2, n3 := w.three()
+		for i := range 100 {
+			want(t, n1.client(), "OK", "SET", fmt.Sprint("k", i), i)
+		}
+		id := n2.status().ID
+		n2.kill()
+		names, err := n2.disk.List("/data/rows")
+		if err != nil {
+			t.Fatal(err)
+		}
+		damaged := 0
+		for _, name := range names {
+			if strings.HasPrefix(name, "MANIFEST") || strings.HasSuffix(name, ".sst") {
+				n2.overwrite("/data/rows/" + name)
+				damaged++
+			}
+		}
+		if damaged == 0 {
+			t.Fatalf("nothing to damage among %v", names)
+		}
+		n2.up()
+		w.together(5*time.Second, n1, n2, n3)
+		w.filled(20*time.Second, n1, n2, n3)
+		if st := n2.status(); st.ID != id || st.Refill.Ended == 0 {
+			t.Fatalf("identity %s, was %s; %d replicas filled", st.ID, id, st.Refill.Ended)
+		}
+		n1.kill()
+		n3.kill()
+		time.Sleep(3 * time.Second)
+		for i := range 100 {
+			want(t, n2.client(), fmt.Sprint(i), "GET", fmt.Sprint("k", i))
+		}
+	})
+}
+
+// overwrite puts other bytes in the place of a file.
+func (m *machine) overwrite(name string) {
+	f, err := m.disk.Create(name, vfs.WriteCategoryUnspecified)
+	if err == nil {
+		_, err = f.Write([]byte("not what was written here, but long enough to be looked at by whoever reads it"))
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		m.w.t.Fatal(err)
+	}
+}
