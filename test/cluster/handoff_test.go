@@ -190,6 +190,7 @@ func TestAnOwnerThatIsTooFarBehindIsFilled(t *testing.T) {
 		}
 		n3.up()
 		w.together(15*time.Second, n1, n2, n3)
+		w.digests(clients(n1, n2, n3), 50, 60*time.Second) // a partition is whole until a pull finds it to be behind
 		w.filled(60*time.Second, n1, n2, n3)
 		if n3.status().Refill.Ended == 0 {
 			t.Fatal("no replica was filled: the test shows nothing")
