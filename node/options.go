@@ -51,6 +51,8 @@ type Options struct {
 	CompareEvery time.Duration
 	CacheBytes   int64 // for blocks of the sorted store; default 64 MiB
 
+	NoLoop bool // every connection has a goroutine, as where there is no loop: see wire/loop
+
 	Password string // of clients; "" none
 	Secret   []byte // of the cluster; nil none
 

@@ -40,6 +40,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	f.StringVar(&fsync, "appendfsync", "everysec", "always | one (of the copies) | everysec | no")
 	memory := f.String("memory", "", "memory for rows, for instance 512mb or 4gb (default: a quarter of the machine's)")
 	f.BoolVar(&o.Strict, "strict", false, "refuse reads that fewer than R owners can answer")
+	f.BoolVar(&o.NoLoop, "no-loop", false, "serve each connection by a goroutine of its own, not all by one loop: more CPU per operation, but more than one core")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
 	compare := f.Duration("compare-every", node.DefaultCompareEvery, "how often replicas are compared with each other (0: never)")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")
