@@ -20,6 +20,7 @@ func (n *Node) serveClients() {
 		Commands:   resp.Commands(),
 		Settings:   settings,
 		Log:        n.log,
+		Loop:       n.loop,
 		IsLoopback: n.world.IsLoopback,
 	})
 	n.spawn(func() {
@@ -49,6 +50,7 @@ type backend struct{ n *Node }
 
 var (
 	_ resp.Backend    = backend{}
+	_ resp.Starter    = backend{}
 	_ console.Backend = backend{}
 )
 

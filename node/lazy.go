@@ -76,6 +76,13 @@ func (n *Node) waitLazily() {
 		return
 	}
 	n.mu.lazyWaits = true
+	if n.loop.Running() { // a timer would wake a thread
+		n.mu.lazyBy = time.Now().Add(lazyFor)
+		if !n.mu.inRound {
+			n.loop.Kick()
+		}
+		return
+	}
 	if n.mu.lazyTimer == nil {
 		n.mu.lazyTimer = time.AfterFunc(lazyFor, n.sendLazily)
 		return

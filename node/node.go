@@ -17,6 +17,7 @@ import (
 	"shoal/ring"
 	"shoal/ring/gossip"
 	"shoal/wire"
+	"shoal/wire/loop"
 	"shoal/wire/tcp"
 )
 
@@ -42,11 +43,16 @@ type Node struct {
 	failed chan error    // receives why the node cannot go on
 	hurry  chan struct{} // holds a token when slow timers are to become fast ones
 
+	loop    *loop.Loop // nil: there is none
+	resumed []*vector  // the loop's own
+
 	shown atomic.Pointer[ring.Map] // the map as others are told it, with the addresses that gossip knows
 
 	mu struct { // held for the execution of a tick, never across a wait for anything but the disk
 		sync.Mutex
 		ticking bool // somebody will end the tick
+		inRound bool // the loop ends its round
+		open    bool // something was done since the last tick ended that only step has seen
 		company company
 		idle    bool   // the timers are slow
 		pace    pace   // of repair
@@ -54,8 +60,9 @@ type Node struct {
 
 		lazy      []lazyCopies
 		lazyTimer *time.Timer
-		lazyWaits bool // it runs
-		lazyDue   bool // this tick sends them
+		lazyWaits bool      // it runs, or the loop waits
+		lazyBy    time.Time // until when, if it is the loop
+		lazyDue   bool      // this tick sends them
 
 		closed bool
 		ring   *ring.Map
@@ -104,6 +111,9 @@ func (n *Node) start() error {
 	}
 	n.kept = m != nil
 	n.makeMachines()
+	if !n.opts.NoLoop {
+		n.loop = loop.New(n.endRound)
+	}
 	n.transport = tcp.New(n.transportConfig())
 	if err := n.transport.Start(); err != nil {
 		return fmt.Errorf("peer address %s: %w", n.opts.Peer, err)
@@ -350,7 +360,9 @@ func (n *Node) Close(ctx context.Context) error {
 		n.mu.lazyTimer.Stop()
 	}
 	n.mu.vectors.abandon()
+	n.tellLoop()
 	n.mu.Unlock()
+	n.loop.Close()
 	if n.store.Store != nil {
 		errs = append(errs, n.store.Close())
 	}

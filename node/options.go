@@ -54,6 +54,8 @@ type Options struct {
 	LogKeepBytes int64 // for log entries that some owner still lacks; 0: a tenth of the disk
 	HintBytes    int64 // for hints; 0: a tenth of the disk
 
+	NoLoop bool // every connection has a goroutine, as where there is no loop: see wire/loop
+
 	Password string // of clients; "" none
 	Secret   []byte // of the cluster; nil none
 

@@ -20,6 +20,7 @@ func (n *Node) transportConfig() tcp.Config {
 		Secret:     n.opts.Secret,
 		IsLoopback: n.world.IsLoopback,
 		Log:        n.log,
+		Loop:       n.loop,
 		OnFrame:    n.onFrame,
 		OnUp:       n.onUp,
 		OnDown:     n.onDown,

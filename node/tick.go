@@ -31,6 +31,7 @@ func (n *Node) tick(f func(now int64)) {
 	}
 	n.endTick()
 	n.mu.company.ended()
+	n.tellLoop()
 	n.mu.Unlock()
 }
 
@@ -62,15 +63,18 @@ func (c *company) ended() {
 	c.joins = 0
 }
 
-// step runs f as part of a tick that the caller, or whoever ends one before him, ends: a call of tick must follow soon.
+// step runs f as part of a tick that the caller, or whoever ends one before him, ends: a call of tick, or the end of the
+// loop's round, must follow soon.
 func (n *Node) step(f func(now int64)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	f(n.now())
+	n.mu.open = true
 }
 
 // endTick makes the tick's changes durable as far as configured, and only then lets frames and results out.
 func (n *Node) endTick() {
+	n.mu.open = false
 	if n.mu.closed {
 		return
 	}

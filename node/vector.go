@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"shoal/wire"
+	"shoal/wire/loop"
 )
 
 // vector is a client's operations under way.
@@ -12,6 +13,7 @@ type vector struct {
 	at   []int // where the i-th operation's result goes; nil: to out[i]
 	left int
 	done chan struct{} // holds a token when left is 0
+	task *loop.Conn    // of the client, if a loop serves it: resumed when left is 0, instead of done
 }
 
 var vectorPool = sync.Pool{New: func() any { return &vector{done: make(chan struct{}, 1)} }}
@@ -30,7 +32,6 @@ func (v *vector) abandon() {
 	for i := range v.out {
 		v.out[i] = wire.Result{Status: wire.Failed, Err: "UNCERTAIN the node is stopping; a write may or may not be applied"}
 	}
-	v.done <- struct{}{}
 }
 
 // vectors are those under way, by token: a place in the list, and above it how often the place was used.
@@ -39,7 +40,8 @@ type vectors struct {
 		*vector
 		token uint64
 	}
-	free []int
+	free  []int
+	ended []*vector // whose tasks the loop must resume
 }
 
 const placeBits = 32
@@ -69,8 +71,17 @@ func (x *vectors) put(token uint64, index int, r *wire.Result) {
 	if v := x.list[i].vector; v.put(index, r) {
 		x.list[i].vector = nil
 		x.free = append(x.free, i)
-		v.done <- struct{}{}
+		x.end(v)
 	}
+}
+
+// end lets the client go on.
+func (x *vectors) end(v *vector) {
+	if v.task != nil {
+		x.ended = append(x.ended, v)
+		return
+	}
+	v.done <- struct{}{}
 }
 
 // abandon ends every vector.
@@ -78,9 +89,10 @@ func (x *vectors) abandon() {
 	for i := range x.list {
 		if v := x.list[i].vector; v != nil {
 			v.abandon()
+			x.end(v)
 		}
 	}
-	*x = vectors{}
+	*x = vectors{ended: x.ended}
 }
 
 // Exec runs a client's vector and waits for its results: see resp.Backend. Until then ops and their bytes belong to
@@ -90,22 +102,32 @@ func (n *Node) Exec(ops []wire.Op, out []wire.Result) {
 		return
 	}
 	v := vectorPool.Get().(*vector)
-	v.out, v.at, v.left = out, nil, len(ops)
-	n.tick(func(now int64) {
-		if n.mu.closed {
-			v.abandon()
-			return
+	v.out, v.left = out, len(ops)
+	later := false
+	n.tick(func(now int64) { later = n.begin(now, v, ops) })
+	if later {
+		<-v.done
+	}
+	v.release()
+}
+
+// begin takes a vector into the tick, and reports whether results of it come later. The lock is held.
+func (n *Node) begin(now int64, v *vector, ops []wire.Op) (later bool) {
+	if n.mu.closed {
+		v.abandon()
+		return false
+	}
+	if n.full() {
+		if ops, v.at = n.refuseOps(v, ops); len(ops) == 0 {
+			return false
 		}
-		if n.full() {
-			if ops, v.at = n.refuseOps(v, ops); len(ops) == 0 {
-				v.done <- struct{}{}
-				return
-			}
-			v.left = len(ops)
-		}
-		n.mu.coord.Exec(now, n.mu.vectors.add(v), ops)
-	})
-	<-v.done
-	v.out, v.at = nil, nil
+		v.left = len(ops)
+	}
+	n.mu.coord.Exec(now, n.mu.vectors.add(v), ops)
+	return true
+}
+
+func (v *vector) release() {
+	v.out, v.at, v.task = nil, nil, nil
 	vectorPool.Put(v)
 }

@@ -3,6 +3,7 @@ package resp
 import (
 	"shoal/ring"
 	"shoal/wire"
+	"shoal/wire/loop"
 )
 
 // Backend is the node behind the front door. All methods are called by many connections at once.
@@ -33,6 +34,12 @@ type Backend interface {
 	// replace this package's fields of the same name and follow the others. Two more names are asked for: "config" gives
 	// what the node owns of CONFIG GET (appendfsync, dir, port and the like), and "clusterinfo" of CLUSTER INFO.
 	Info(section string) []InfoField
+}
+
+// Starter is a Backend that a task of a loop can ask.
+type Starter interface {
+	// Start is Exec without the wait. True: the results come later, and the task, which must park now, is resumed then.
+	Start(ops []wire.Op, out []wire.Result, task *loop.Conn) (later bool)
 }
 
 // PeerDivergence is what comparisons with one other owner have found.

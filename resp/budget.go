@@ -129,7 +129,9 @@ func (c *Conn) mayHold(within time.Duration) bool {
 		b := &c.srv.budget
 		if !b.try(more) {
 			c.w.Flush()
-			if !b.await(more, within, c.srv.stop) {
+			there := false
+			c.guard.task.Outside(func() { there = b.await(more, within, c.srv.stop) })
+			if !there {
 				return false
 			}
 		}

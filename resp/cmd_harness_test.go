@@ -27,7 +27,9 @@ func cmdServe(t *testing.T, b *cmdBackend) (s *Server, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s = NewServer(Options{Backend: b, Commands: Commands(), Now: func() time.Time { return cmdNow }})
+	opts := Options{Backend: b, Commands: Commands(), Now: func() time.Time { return cmdNow }}
+	inLoop(t, &opts)
+	s = NewServer(opts)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {

@@ -12,7 +12,7 @@ func serverCommands() []*Command {
 		{Name: "config", Arity: -2, Subcommands: configCommands()},
 		{Name: "info", Arity: -1, Flags: FlagLoading | FlagStale, Run: runInfo},
 		{Name: "time", Arity: 1, Flags: FlagLoading | FlagStale | FlagFast, Run: runTime},
-		{Name: "dbsize", Arity: 1, Flags: FlagReadonly | FlagFast, Run: runDBSize},
+		{Name: "dbsize", Arity: 1, Flags: FlagReadonly | FlagFast, Run: runDBSize, waits: true},
 		{Name: "flushall", Arity: -1, Flags: FlagWrite, Run: runFlush},
 		{Name: "flushdb", Arity: -1, Flags: FlagWrite, Run: runFlush},
 	}

@@ -62,6 +62,9 @@ type Command struct {
 	// and writes exactly one reply. args is valid during the call only: copy what is kept.
 	Run func(c *Conn, args [][]byte, w *Writer)
 
+	// waits says of a fast command that Run may wait all the same, for instance for the Backend.
+	waits bool
+
 	parent *Command // set by NewTable
 	full   string   // "config|get", set by NewTable
 	stats  CommandStats

@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,7 +193,7 @@ const turnTime = time.Millisecond
 // giveWay ends the connection's turn if it has lasted. It is called by the connection's goroutine only.
 func (c *Conn) giveWay() {
 	if now := c.srv.stopwatch(); now-c.turn > turnTime {
-		runtime.Gosched()
+		c.yield()
 		c.turn = c.srv.stopwatch()
 	}
 }

@@ -104,12 +104,12 @@ func (s *Server) admit(nc net.Conn) *guard {
 	switch {
 	case s.mu.draining:
 		s.mu.Unlock()
-		nc.Close()
+		c.guard.Close()
 		return nil
 	case int64(len(s.mu.conns)) >= set.MaxClients.Load():
 		s.mu.Unlock()
 		s.stats.Rejected.Add(1)
-		s.refuse(nc, textMaxClients)
+		s.refuse(c.guard.Conn, textMaxClients)
 		return nil
 	}
 	s.mu.conns[c.id] = c
@@ -128,7 +128,11 @@ func (s *Server) newConn(nc net.Conn) *Conn {
 		readCap: s.largest.readCap(),
 	}
 	c.guard = &guard{Conn: nc, conn: c, born: time.Now(), size: queryFirst}
-	c.guard.ready = newReadiness(c.guard)
+	if task := s.opts.Loop.Adopt(nc); task != nil {
+		c.guard.Conn, c.guard.task = task, task
+	} else {
+		c.guard.ready = newReadiness(c.guard)
+	}
 	c.guard.parser.bulk = -1
 	c.w.sink = c.guard.send
 	c.SetProto(2)

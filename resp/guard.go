@@ -6,12 +6,15 @@ import (
 	"net"
 	"sync/atomic"
 	"time"
+
+	"shoal/wire/loop"
 )
 
 // Sizes of the query buffer in bytes.
 const (
 	queryFirst  = 4 << 10  // of a new connection
 	queryUsual  = 64 << 10 // the most between batches; a pipeline is taken in pieces of this size
+	queryQuick  = 1 << 20  // a larger one takes a loop's other clients too long to make
 	queryMost   = 1 << 31  // whatever the settings say, so that a span fits its 32 bits
 	queryLeast  = 1 << 20  // likewise
 	writeChunk  = 256 << 10
@@ -31,6 +34,7 @@ var (
 type guard struct {
 	net.Conn
 	conn   *Conn
+	task   *loop.Conn // the same connection, if a loop serves it
 	ready  *readiness // nil: the socket cannot be waited for without a buffer
 	parser parser
 	args   [][]byte // of the batch, reused
@@ -141,6 +145,9 @@ func (g *guard) fill() error {
 // receive reads into the free part of the buffer. While it waits for a client that has begun nothing, it holds no
 // buffer, if the socket allows that.
 func (g *guard) receive() (int, error) {
+	if g.task.Within() {
+		return g.receiveInLoop()
+	}
 	if g.ready != nil {
 		return g.ready.read(g)
 	}
@@ -182,7 +189,11 @@ func (g *guard) makeRoom() bool {
 		return false
 	}
 	clear(g.args[:cap(g.args)]) // they point into the old buffer
-	p.compact(make([]byte, 0, size))
+	if size <= queryQuick {
+		p.compact(make([]byte, 0, size))
+		return true
+	}
+	g.task.Outside(func() { p.compact(make([]byte, 0, size)) })
 	return true
 }
 
@@ -278,7 +289,7 @@ func (g *guard) send(b []byte) error {
 			g.conn.held.writing = len(piece)
 			g.conn.settle()
 		}
-		n, err := g.Conn.Write(piece)
+		n, err := g.write(piece)
 		if counts {
 			g.conn.held.writing = 0
 			g.conn.settle()
@@ -289,6 +300,9 @@ func (g *guard) send(b []byte) error {
 			return err
 		}
 		b = b[len(piece):]
+		if len(piece) >= flushAt { // one of many, perhaps, to a client that takes them as fast as they come
+			g.conn.giveWay()
+		}
 	}
 	return nil
 }

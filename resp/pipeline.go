@@ -74,7 +74,7 @@ func (s *Server) dispatch(c *Conn, v *Vector, args [][]byte) {
 	}
 	c.openWriter()
 	before := c.w.errors
-	cmd.Run(c, args, &c.w)
+	c.runCommand(cmd, args)
 	if c.w.errors != before {
 		cmd.stats.Failed.Add(1)
 	}

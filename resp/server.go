@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/tidwall/redcon"
+
+	"shoal/wire/loop"
 )
 
 // Options configure a Server. Backend and Commands are required.
@@ -19,6 +21,7 @@ type Options struct {
 	Commands *Table
 	Settings *Settings    // nil: NewSettings()
 	Log      *slog.Logger // nil: discarded
+	Loop     *loop.Loop   // serves the sockets that it can, if the Backend is a Starter; nil: each has a goroutine
 
 	Now        func() time.Time         // nil: time.Now. What commands see; deadlines are in real time
 	IsLoopback func(addr net.Addr) bool // nil: loopback IP addresses and unix sockets
@@ -31,6 +34,9 @@ type Options struct {
 func (o *Options) fill() {
 	if o.Settings == nil {
 		o.Settings = NewSettings()
+	}
+	if _, ok := o.Backend.(Starter); !ok {
+		o.Loop = nil
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -12,8 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"shoal/wire"
 )
 
@@ -24,6 +22,10 @@ func serveLoopback(t *testing.T, opts Options) (*Server, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if opts.Backend == nil {
+		opts.Backend = newNoteBackend()
+	}
+	inLoop(t, &opts)
 	s := startServer(t, opts, ln)
 	return s, ln.Addr().String()
 }
@@ -294,8 +296,6 @@ func TestClientList(t *testing.T) {
 		t.Errorf("got %+v", infos)
 	}
 }
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pipeListener accepts in-memory connections.
 type pipeListener struct {

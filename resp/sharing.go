@@ -35,7 +35,7 @@ func (v *Vector) execShared(ops []wire.Op, res []wire.Result) {
 		o.ops = append(o.ops, ops[i])
 	}
 	o.res = slices.Grow(o.res, len(o.ops))[:len(o.ops)]
-	v.conn.srv.opts.Backend.Exec(o.ops, o.res)
+	v.conn.exec(o.ops, o.res)
 	v.learn(o.res)
 	shared = v.shared
 	next := 0

@@ -36,6 +36,10 @@ func (s *Server) takeOver(rc redcon.Conn, _ redcon.Command) {
 	}
 	g.taken = true
 	rc.Detach()
+	if g.task != nil {
+		g.task.Go(func() { s.converse(g.conn) })
+		return
+	}
 	go s.converse(g.conn)
 }
 

@@ -172,7 +172,7 @@ func (v *Vector) exec(ops []wire.Op, res []wire.Result) {
 		v.execShared(ops, res)
 		return
 	}
-	v.conn.srv.opts.Backend.Exec(ops, res)
+	v.conn.exec(ops, res)
 	v.learn(res)
 }
 

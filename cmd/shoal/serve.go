@@ -44,6 +44,7 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 	hints := f.String("hints-max", "", "disk for hints, for instance 10gb (default: a tenth of the disk)")
 	kept := f.String("log-max", "", "disk for log entries that an owner still lacks (default: a tenth of the disk)")
 	f.BoolVar(&o.Restored, "restored", false, "the folder was put back from a copy (found out by itself on Linux)")
+	f.BoolVar(&o.NoLoop, "no-loop", false, "serve each connection by a goroutine of its own, not all by one loop: more CPU per operation, but more than one core")
 	f.DurationVar(&o.Timeout, "timeout", node.DefaultTimeout, "deadline of an operation")
 	compare := f.Duration("compare-every", node.DefaultCompareEvery, "how often replicas are compared with each other (0: never)")
 	f.StringVar(&password, "requirepass-file", "", "file with the clients' password")

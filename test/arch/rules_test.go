@@ -18,6 +18,7 @@ const module = "shoal"
 var floors = [][]string{
 	{"causal", "ring"},
 	{"wire"},
+	{"wire/loop"},
 	{"engine", "resp", "console", "ring/gossip"},
 	{"wire/tcp", "coord", "handoff", "antientropy"},
 	{"node"},

@@ -95,7 +95,7 @@ func (t *Transport) receivePeer(conn net.Conn) {
 		t.drop(conn)
 		return
 	}
-	t.serve(p, newLink(conn, remote, t.cfg.MaxQueued))
+	t.serve(p, newLink(t.adopt(conn), remote, t.cfg.MaxQueued))
 }
 
 // judgePeer says whether a member that dialled is to be served.

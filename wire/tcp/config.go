@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"shoal/ring"
+	"shoal/wire/loop"
 )
 
 // FragmentSize is the payload, in bytes, above which a frame is cut into fragments of at most this size.
@@ -49,7 +50,7 @@ type Peer struct {
 //
 // OnUp, OnFrame and OnDown of one peer never run at the same time and come in this order: up, its frames, down; and only
 // then the next up. They are called by the goroutine that reads the connection: a slow one holds up that peer's frames
-// (not its pings). No callback may call Close.
+// (not its pings). With a loop OnFrame is called by it, and holds up all that it serves. No callback may call Close.
 type Config struct {
 	Listen func() (net.Listener, error)
 	Dial   func(ctx context.Context, addr string) (net.Conn, error)
@@ -63,10 +64,11 @@ type Config struct {
 	PingEvery time.Duration // 0: DefaultPingEvery
 	DownAfter time.Duration // silence after which a peer is down; 0: DefaultDownAfter
 	Log       *slog.Logger  // nil: discarded
+	Loop      *loop.Loop    // reads the peers' connections that it can; nil: each has a goroutine
 
 	// OnFrame takes a frame. The slice is valid during the call only. more says that the next call, of OnFrame or
-	// OnDown, comes without a wait for the network, since another whole frame has already been read; without more it may
-	// come at once all the same.
+	// OnDown, comes without a wait for the network, since another whole frame has already been read, or that the loop's
+	// round ends before it waits; without more it may come at once all the same.
 	OnFrame func(from ring.NodeID, incarnation uint64, frame []byte, more bool)
 	OnUp    func(peer ring.NodeID, incarnation uint64)
 	OnDown  func(peer ring.NodeID, incarnation uint64, cause error)

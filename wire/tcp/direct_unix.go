@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"shoal/wire/loop"
 )
 
 // direct writes to a socket past the runtime's poller, so that it never waits. One call at a time.
@@ -23,6 +25,9 @@ type direct struct {
 // newDirect returns a function that writes what the connection takes at once, which may be nothing; nil if the
 // connection is no socket.
 func newDirect(conn net.Conn) func([]byte) (int, error) {
+	if looped, ok := conn.(*loop.Conn); ok {
+		return looped.TryWrite
+	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"shoal/ring"
+	"shoal/wire/loop"
 )
 
 // peer is a member to stay connected with.
@@ -41,7 +42,11 @@ type link struct {
 }
 
 func newLink(conn net.Conn, remote Identity, maxQueued int) *link {
-	return &link{conn: conn, remote: remote, box: newOutbox(maxQueued, newDirect(conn)), done: make(chan struct{})}
+	l := &link{conn: conn, remote: remote, box: newOutbox(maxQueued, newDirect(conn)), done: make(chan struct{})}
+	if _, looped := conn.(*loop.Conn); looped {
+		l.box.gather = 0
+	}
+	return l
 }
 
 // close ends the connection; the first cause is the one that is told.
@@ -90,22 +95,34 @@ func (t *Transport) exchange(p *peer, l *link) {
 	}()
 	p.link.Store(l)
 	t.cfg.OnUp(p.id, l.remote.Incarnation)
-	l.close(t.read(p.id, l))
+	l.close(t.readWhole(p.id, l))
 	p.link.Store(nil)
 	<-writerDone
 	t.log.info("peer down", "peer is down", "peer", p.id, "cause", l.cause)
 	t.cfg.OnDown(p.id, l.remote.Incarnation, l.cause)
 }
 
+// readWhole is read, by the loop if the connection is its.
+func (t *Transport) readWhole(id ring.NodeID, l *link) error {
+	task, ok := l.conn.(*loop.Conn)
+	if !ok {
+		return t.read(id, l)
+	}
+	cause := make(chan error, 1)
+	task.Go(func() { cause <- t.read(id, l) })
+	return <-cause
+}
+
 // read hands out frames until the connection ends and says why it did.
 func (t *Transport) read(id ring.NodeID, l *link) error {
 	rd := newReader(l.conn, t.cfg.MaxFrame, t.cfg.DownAfter)
+	_, looped := l.conn.(*loop.Conn)
 	for {
 		frame, err := rd.next()
 		if err != nil {
 			return err
 		}
-		t.cfg.OnFrame(id, l.remote.Incarnation, frame, rd.more())
+		t.cfg.OnFrame(id, l.remote.Incarnation, frame, looped || rd.more())
 	}
 }
 
@@ -148,5 +165,5 @@ func (t *Transport) dialPeer(p *peer) (*link, error) {
 		t.drop(conn)
 		return nil, err
 	}
-	return newLink(conn, remote, t.cfg.MaxQueued), nil
+	return newLink(t.adopt(conn), remote, t.cfg.MaxQueued), nil
 }

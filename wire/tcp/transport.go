@@ -209,6 +209,19 @@ func (t *Transport) track(c net.Conn) bool {
 	return true
 }
 
+// adopt gives a connection that has shaken hands to the loop, if it takes it, and returns what it is from now on.
+func (t *Transport) adopt(conn net.Conn) net.Conn {
+	looped := t.cfg.Loop.Adopt(conn)
+	if looped == nil {
+		return conn
+	}
+	t.untrack(conn)
+	if !t.track(looped) {
+		_ = looped.Close() // the reader finds out
+	}
+	return looped
+}
+
 func (t *Transport) untrack(c net.Conn) {
 	t.mu.Lock()
 	delete(t.conns, c)

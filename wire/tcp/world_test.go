@@ -13,9 +13,8 @@ import (
 
 	"shoal/ring"
 	"shoal/test/simnet"
+	"shoal/wire/loop"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var testCluster = ring.ClusterID{1, 2, 3}
 
@@ -137,6 +136,22 @@ func simNode(t *testing.T, net_ *simnet.Network, id ring.NodeID, change ...func(
 	return n
 }
 
+// looping says that real nodes have a loop.
+var looping bool
+
+// TestMain runs every test twice: without and with a loop.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(twice{m}) }
+
+type twice struct{ m *testing.M }
+
+func (t twice) Run() int {
+	if code := t.m.Run(); code != 0 {
+		return code
+	}
+	looping = true
+	return t.m.Run()
+}
+
 // realNode starts a node on loopback sockets.
 func realNode(t testing.TB, id ring.NodeID, change ...func(*Config)) *testNode {
 	t.Helper()
@@ -150,6 +165,10 @@ func realNode(t testing.TB, id ring.NodeID, change ...func(*Config)) *testNode {
 	cfg.Listen = func() (net.Listener, error) { return ln, nil }
 	var d net.Dialer
 	cfg.Dial = func(ctx context.Context, addr string) (net.Conn, error) { return d.DialContext(ctx, "tcp", addr) }
+	if looping {
+		cfg.Loop = loop.New(func() time.Duration { return -1 })
+		t.Cleanup(cfg.Loop.Close)
+	}
 	for _, f := range change {
 		f(&cfg)
 	}
