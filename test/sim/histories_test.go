@@ -153,7 +153,9 @@ func (h *history) clients0() *client { return &client{waiting: 2} }
 
 // A replica that lost its tail is not whole by pulling from another that lost its tail (W=3, R=1: one place may be
 // enough for a read, and two may be lost).
-func TestTwoThatLostTheirTailsDoNotMakeEachOtherWhole(t *testing.T) {
+func TestTwoThatLostTheirTailsDoNotMakeEachOtherWhole(t *testing.T) { twoLostTails(t) }
+
+func twoLostTails(t testing.TB) {
 	h := newHistory(t, func(c *Config) { c.r, c.w = 1, 3 })
 	a, b, c := h.owner(0), h.owner(1), h.owner(2)
 	h.do(a, wire.OpSet)
