@@ -431,7 +431,12 @@ func (n *node) send() {
 
 func (n *node) deliver() {
 	for _, d := range n.machine.Effects().Done {
-		op := n.waiting[d.Token][d.Index]
+		list := n.waiting[d.Token]
+		if d.Index >= len(list) {
+			n.w.fail("answered nobody: node %d has a result for a vector that none of its clients sent", n.index)
+			continue
+		}
+		op := list[d.Index]
 		if op.done {
 			n.w.fail("answered twice: op %d", op.id)
 			continue
