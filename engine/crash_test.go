@@ -18,6 +18,7 @@ import (
 type model struct {
 	states  []state // states[i]: after i ticks
 	durable int     // the last that a filling made durable
+	filled  bool    // there was one
 }
 
 type state struct {
@@ -162,6 +163,7 @@ func (m *model) randomTick(t *testing.T, s *Store, rng *rand.Rand, size int) {
 	if rng.IntN(40) == 0 {
 		m.last().filling = rng.IntN(2) == 0
 		must(t, s.Fill(0, m.last().filling))
+		m.filled = true
 		m.durable = len(m.states) - 1
 	}
 }
@@ -206,7 +208,8 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 			tiny(&o)
 		}
 		s := mustOpen(t, o)
-		if lost := s.TailMayBeLost(); lost != (boot > 0 && durability != Always) {
+		// A replica that was filled is not to be trusted before it has pulled, which nobody here does.
+		if lost := s.TailMayBeLost(); lost != (boot > 0 && durability != Always || m.filled) {
 			t.Fatalf("boot %d: tail may be lost: %v", boot, lost)
 		}
 		if boot == 0 {

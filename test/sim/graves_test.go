@@ -4,6 +4,7 @@ import (
 	"slices"
 	"testing"
 
+	"shoal/causal"
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -18,6 +19,35 @@ func TestWhatAnEarlierBootOfAnotherToldIsWaitedFor(t *testing.T) { toldAndLost(t
 func TestADotThatOnlyAVectorNamesIsClosed(t *testing.T)          { onlyNamed(t) }
 func TestAComparisonAnswersAfterReaping(t *testing.T)            { lateComparison(t) }
 func TestATombstoneWaitsForAVersionOnItsWay(t *testing.T)        { lateVersion(t) }
+
+func TestARobbedVectorIsPutBack(t *testing.T) { robbedVector(t) }
+
+// robbedVector: a row loses what its vector knew of others. Versions are the same everywhere, and only a hash that has the
+// vector in it tells; while nothing is forgotten no horizon covers it.
+func robbedVector(t testing.TB) {
+	h := newHistory(t, func(c *Config) { c.compares = 300 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	h.do(a, wire.OpSet)
+	h.advance(h.now + 100)
+	h.part(a, b, 400)
+	h.part(a, c, 400)
+	h.do(b, wire.OpSet)
+	h.advance(h.now + 1000)
+	h.syncAll()
+	key, disk := h.keys[0], h.nodes[c].disk
+	row := disk.live[0].rows[key]
+	vector := ownVector(row)
+	if len(vector) == len(row.Vector) || !h.oracle.sameVectors(key) {
+		t.Fatal("nothing to take away")
+	}
+	disk.do(change{kind: changePut, key: key, row: causal.Container{Versions: row.Versions, Vector: vector}})
+	disk.sync()
+	h.advance(h.now + 3000)
+	h.holds()
+	if !h.oracle.sameVectors(key) {
+		t.Fatal("the vector is not back")
+	}
+}
 
 // grave is a world of two keys that forgets and closes quickly, without timers of its own but those.
 func grave(t testing.TB, change func(*Config)) *history {

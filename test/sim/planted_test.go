@@ -16,6 +16,7 @@ const enough = 10_000
 // directed are the histories that find what random search is blind to, or meets too rarely.
 var directed = map[Bug]func(testing.TB){
 	WholeByNotWhole:      twoLostTails,
+	VectorNotHashed:      robbedVector,
 	HorizonNotRaised:     lateComparison,
 	RestoreReaped:        lateComparison,
 	ClosedWithoutVectors: onlyNamed,

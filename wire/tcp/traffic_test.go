@@ -141,11 +141,13 @@ func TestQueueIsCountedRight(t *testing.T) {
 		for i := range 200 {
 			a.Send(2, unitOf(make([]byte, i*4000)))
 		}
-		time.Sleep(time.Second)
+		time.Sleep(time.Second + DefaultPingEvery/2) // not when a ping is on its way into the queue
+		synctest.Wait()
 		box := (*a.table.Load())[2].link.Load().box
 		box.mu.Lock()
-		want(t, "queued", box.queued, 0)
+		queued := box.queued
 		box.mu.Unlock()
+		want(t, "queued", queued, 0)
 		want(t, "arrived", len(b.received()), 200)
 		a.Close()
 		b.Close()
