@@ -56,6 +56,7 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 	n.tick(func(now int64) {
 		n.mu.up[peer] = false
 		delete(n.mu.skew.peers, peer)
+		n.judgeClock(now)
 		n.mu.coord.Down(now, peer)
 		for _, part := range n.mu.parts {
 			part.Down(now, peer)

@@ -87,12 +87,14 @@ func (n *Node) judgeClock(now int64) {
 		}
 	}
 	off := far*2 > live
+	// What was reaped does not come back: for that most members must be there to agree. A node that is alone, or has just
+	// started, may coordinate by its clock, but not reap by it.
+	n.mu.reaper.ClockOff(off || (live-far)*2 <= len(n.members()))
 	if off == s.off {
 		return
 	}
 	s.off = off
 	n.mu.coord.PassOver(n.id.Node, off)
-	n.mu.repair.reaper.ClockOff(off)
 	if off {
 		n.log.Error("this machine's clock is more than 500 ms from most members': other nodes coordinate until it is set right", "far", far, "live", live)
 	} else {
