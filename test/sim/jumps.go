@@ -55,10 +55,11 @@ func (w *World) setClock(n *node, drift int64) {
 
 // drifted tells the machines, as package node does.
 func (n *node) drifted() {
-	n.machine.Drift(n.drift)
-	n.comparer.Drift(n.drift)
-	n.reaper.Drift(n.drift)
-	n.reaper.ClockOff(n.skewed())
+	drift := n.wall() - n.now()
+	n.machine.Drift(drift)
+	n.comparer.Drift(drift)
+	n.reaper.Drift(drift)
+	n.reaper.ClockOff(n.skewed() && !bug(ReapedByWrongClock))
 }
 
 // bootClock is a new life's knowledge of its clock.

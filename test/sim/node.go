@@ -76,8 +76,14 @@ type input struct {
 }
 
 // now is the node's own time, which never jumps; wall is what its clock shows.
-func (n *node) now() int64  { return n.w.now + epochMs + n.offset }
-func (n *node) wall() int64 { return n.now() + n.drift }
+func (n *node) now() int64 {
+	if bug(TimersByClock) {
+		return n.wall()
+	}
+	return n.w.now + epochMs + n.offset
+}
+
+func (n *node) wall() int64 { return n.w.now + epochMs + n.offset + n.drift }
 
 const epochMs = 1_700_000_000_000
 
