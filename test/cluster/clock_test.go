@@ -277,3 +277,34 @@ func TestKeysWithAnEndSurviveJumps(t *testing.T) {
 		}
 	})
 }
+
+// A node that is alone has nobody who agrees with its clock. What it took for expired it must not have forgotten: the
+// others would be told that it was deleted.
+func TestANodeThatIsAloneReapsNothingByItsClock(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		n1, n2, n3 := w.three()
+		nodes := clients(n1, n2, n3)
+		for i := range 30 {
+			do(t, nodes[i%3], "SET", fmt.Sprint("k", i), "v", "EX", "300")
+		}
+		time.Sleep(20 * time.Second) // durable everywhere, and every node knows
+		w.net.Isolate(n2.ip)
+		time.Sleep(3 * time.Second)
+		n2.setClock(wrong)
+		time.Sleep(60 * time.Second)
+		if st := n2.status(); st.Rows != 30 {
+			t.Errorf("%d rows are left of 30", st.Rows)
+		}
+		w.net.HealAll()
+		w.together(15*time.Second, n1, n2, n3)
+		w.offClock(n2)
+		for i := range 30 {
+			everywhere(t, nodes, "v", "GET", fmt.Sprint("k", i))
+		}
+		n2.setClock(0)
+		w.offClock(nil)
+		for i := range 30 {
+			everywhere(t, nodes, "v", "GET", fmt.Sprint("k", i))
+		}
+	})
+}
