@@ -85,7 +85,7 @@ func (n *node) judgeClock(now int64) {
 			continue
 		}
 		n.tell(peer)
-		if !n.off {
+		if !n.off && !bug(RightUnpulled) {
 			n.puller.Up(now, n.known[peer])
 		}
 	}

@@ -48,6 +48,7 @@ const (
 	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
 	TimersByClock            // what waits goes by the clock, which jumps
 	ReapedByWrongClock       // a node reaps what has expired by a clock that is off
+	RightUnpulled            // who is right again coordinates without having pulled what others did
 	OlderLoses               // of two values the one with the larger hlc wins
 	bugs
 )
@@ -95,6 +96,7 @@ var bugNames = [bugs]string{
 	"closed while another's earlier boot is heard",
 	"timers by a clock that jumps",
 	"reaped by a clock that is off",
+	"right again without pulling",
 	"the larger hlc wins",
 }
 
