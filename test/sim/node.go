@@ -445,7 +445,12 @@ func (n *node) send() {
 
 func (n *node) deliver() {
 	for _, d := range n.machine.Effects().Done {
-		op := n.waiting[d.Token][d.Index]
+		list := n.waiting[d.Token]
+		if d.Index >= len(list) {
+			n.w.fail("answered nobody: node %d has a result of an operation that no client of it began", n.index)
+			return
+		}
+		op := list[d.Index]
 		if op.done {
 			n.w.fail("answered twice: op %d", op.id)
 			continue
