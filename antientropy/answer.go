@@ -91,7 +91,7 @@ func (m *Comparer) onFetch(now int64, from ring.NodeID, it *wire.Item) {
 		key := slices.Clone(d.Key)
 		answer.Rows = append(answer.Rows, wire.KeyRow{Slot: d.Slot, Key: key, Row: row})
 		bytes += row.Size() + len(key)
-		mine := Fingerprint(rep, key, row, now, rep.Horizon)
+		mine := Fingerprint(rep, key, row, now+m.drift, rep.Horizon)
 		if d.Digest != 0 && (err != nil || mine != d.Digest) {
 			suspect = append(suspect, wire.KeyDigest{Slot: d.Slot, Key: key, Digest: mine})
 		}

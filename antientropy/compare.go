@@ -43,7 +43,7 @@ func (m *Comparer) begin(now int64) {
 	if len(m.hints) > 0 {
 		h := m.hints[0]
 		m.hints = slices.Delete(m.hints, 0, 1)
-		m.now = &exchange{partition: h.partition, peer: h.peer, at: now, fetch: h.keys, found: map[string]bool{}}
+		m.now = &exchange{partition: h.partition, peer: h.peer, at: now + m.drift, fetch: h.keys, found: map[string]bool{}}
 		m.ask(now)
 		return
 	}
@@ -62,7 +62,7 @@ func (m *Comparer) begin(now int64) {
 		default:
 			m.wake = now
 			m.now = &exchange{
-				partition: x.partition, peer: x.peer, of: x, at: now, horizon: x.horizon,
+				partition: x.partition, peer: x.peer, of: x, at: now + m.drift, horizon: x.horizon,
 				split: []wire.Leaf{{}}, batch: maxBatch, found: map[string]bool{},
 			}
 			m.ask(now)
@@ -222,7 +222,7 @@ func (m *Comparer) repair(now int64, rep *causal.Replica, r *wire.KeyRow, theirs
 		m.now.differed++
 		m.Stats.Differed++
 	}
-	out := rep.Restore(row, unexpired(rep, row, r.Row, now-skewMargin), theirs)
+	out := rep.Restore(row, unexpired(rep, row, r.Row, now+m.drift-skewMargin), theirs)
 	if out.TwoValues {
 		m.Stats.TwoValues++
 	}

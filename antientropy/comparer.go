@@ -88,6 +88,7 @@ type Comparer struct {
 	next   int   // where the search for a due pair goes on
 	wake   int64 // no pair is due before
 	now    *exchange
+	drift  int64 // see Drift
 	jobs   []job
 	hints  []hint
 	nextID uint64
@@ -102,6 +103,9 @@ func NewComparer(cfg CompareConfig, store Rows) *Comparer {
 
 // Pace makes each Tick do only share parts in of of its full work.
 func (m *Comparer) Pace(share, of int) { m.rows = max(1, m.cfg.TickRows*share/of) }
+
+// Drift says by how many ms the machine's wall clock, which expiry goes by, is ahead of the time that steps are told.
+func (m *Comparer) Drift(ms int64) { m.drift = ms }
 
 // Install makes r the ring map.
 func (m *Comparer) Install(now int64, r *ring.Map) {

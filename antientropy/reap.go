@@ -54,7 +54,8 @@ type Reaper struct {
 	rows   int    // looked at in one Tick
 	turns  []turn // by partition
 	next   int
-	off    bool // this node's clock cannot be trusted
+	off    bool  // this node's clock cannot be trusted
+	drift  int64 // see Drift
 	found  []found
 	Stats  ReapStats
 }
@@ -86,6 +87,9 @@ func (m *Reaper) Pace(share, of int) { m.rows = max(1, m.cfg.Rows*share/of) }
 
 // ClockOff says that this node's clock is so far off that it must not decide what has expired.
 func (m *Reaper) ClockOff(off bool) { m.off = off }
+
+// Drift says by how many ms the machine's wall clock, which expiry goes by, is ahead of the time that steps are told.
+func (m *Reaper) Drift(ms int64) { m.drift = ms }
 
 // Install makes r the ring map. The puller has it already.
 func (m *Reaper) Install(now int64, r *ring.Map) {
@@ -161,7 +165,7 @@ const maxBlocking = 64
 func (m *Reaper) reap(now int64, p ring.Partition, t *turn, rep *causal.Replica, stable causal.Vector, rows int) (left int, more bool) {
 	expired := int64(0)
 	if !m.off {
-		expired = now - skewMargin
+		expired = now + m.drift - skewMargin
 	}
 	m.found = m.found[:0]
 	more = m.store.Dead(p, expired, rows, func(slot ring.Slot, key []byte, row causal.Container) {

@@ -7,7 +7,7 @@ import (
 	"shoal/wire"
 )
 
-// evalRead is the operation's answer on a row at now.
+// evalRead is the operation's answer on a row at now, which here and below is by the wall clock.
 func (m *Machine) evalRead(now int64, op *wire.Op, row causal.Container) wire.Result {
 	v := row.Shown(now)
 	r := wire.Result{Found: v != nil}
@@ -34,6 +34,8 @@ func (m *Machine) evalRead(now int64, op *wire.Op, row causal.Container) wire.Re
 			r.Int = wire.ExpiryMissing
 		case v.Expiry == 0:
 			r.Int = wire.ExpiryNone
+		case op.TTL == wire.TTLRelative:
+			r.Int = max(0, v.Expiry-now)
 		default:
 			r.Int = v.Expiry
 		}

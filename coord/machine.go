@@ -88,7 +88,8 @@ type Machine struct {
 	up         map[ring.NodeID]bool
 	passedOver map[ring.NodeID]bool         // skewed clocks: alive, but not to coordinate
 	filling    map[ring.NodeID]wire.Filling // peers' replicas that are being filled, as they said in this connection
-	ahead      map[ring.NodeID]int64        // by how many ms a peer's clock is ahead of ours: see Heard
+	ahead      map[ring.NodeID]lead         // peers' clocks: see Heard
+	drift      int64                        // see Drift
 
 	hlc      uint64
 	waiting  waiting
@@ -116,7 +117,7 @@ func New(cfg Config, store Store, whole func(ring.Partition) bool) *Machine {
 		up:         map[ring.NodeID]bool{},
 		passedOver: map[ring.NodeID]bool{},
 		filling:    map[ring.NodeID]wire.Filling{},
-		ahead:      map[ring.NodeID]int64{},
+		ahead:      map[ring.NodeID]lead{},
 		patience:   patience{saved: savedHedges},
 		sharing:    sharing{},
 		lagging:    map[ring.NodeID]int64{},
@@ -132,6 +133,13 @@ func (m *Machine) ReadFirstUnless(current func(ring.Partition) bool) { m.current
 
 // PassOver says whether a node's clock is too far off for it to coordinate.
 func (m *Machine) PassOver(node ring.NodeID, skewed bool) { m.passedOver[node] = skewed }
+
+// Drift says by how many ms the machine's wall clock is ahead of the time that steps are told. Deadlines and hedges go by
+// that time, which never jumps; expiry and hlc by the wall clock, which may.
+func (m *Machine) Drift(ms int64) { m.drift = ms }
+
+// wall is what the wall clock shows at now.
+func (m *Machine) wall(now int64) int64 { return now + m.drift }
 
 // Effects returns what the steps since the last Reset ask for.
 func (m *Machine) Effects() *Effects { return &m.out }
@@ -223,15 +231,12 @@ func (m *Machine) first(p ring.Partition, owners []ring.NodeID) (ring.NodeID, bo
 // quorum lowers a setting to the owners there are. A partition has at least one owner.
 func quorum(setting int, owners []ring.NodeID) int { return max(1, min(setting, len(owners))) }
 
-// stamp is the next hybrid logical clock value: above now, everything issued or observed here, and the row's own.
-func (m *Machine) stamp(now int64, row causal.Container) uint64 {
-	h := max(uint64(now)<<16, m.hlc+1)
+// stamp is the next hybrid logical clock value: above the wall clock, everything issued or observed here, and the row's own.
+func (m *Machine) stamp(wall int64, row causal.Container) uint64 {
+	h := max(uint64(wall)<<16, m.hlc+1)
 	for i := range row.Versions {
 		h = max(h, row.Versions[i].HLC+1)
 	}
 	m.hlc = h
 	return h
 }
-
-// HLC is the machine's hybrid logical clock at now, for frame headers.
-func (m *Machine) HLC(now int64) uint64 { return max(uint64(now)<<16, m.hlc) }

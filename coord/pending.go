@@ -41,6 +41,7 @@ type pending struct {
 	phase    phase
 	op       *wire.Op // of the client's vector or the peer's frame, which stay unchanged meanwhile
 	begun    int64
+	drift    int64 // of the wall clock when it began: one that is set meanwhile must not decide what has expired
 	deadline int64
 	hedgeAt  int64
 	hedged   bool
@@ -87,7 +88,7 @@ func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 	}
 	m.retains = m.retains || o.from != 0
 	*p = pending{
-		op: op, begun: now, deadline: o.deadline, hedgeAt: now + m.patience.delay(m.cfg.Hedge), digests: p.digests[:0], standins: p.standins[:0],
+		op: op, begun: now, drift: m.drift, deadline: o.deadline, hedgeAt: now + m.patience.delay(m.cfg.Hedge), digests: p.digests[:0], standins: p.standins[:0],
 		token: o.token, index: o.index, from: o.from, reply: o.reply, shared: o.shared, orphan: o.orphan, handed: o.handed,
 	}
 	p.owners = m.ring.OwnersOf(op.Partition)

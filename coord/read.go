@@ -20,7 +20,7 @@ func (m *Machine) startRead(now int64, op *wire.Op, o origin) {
 	}
 	owners := m.ring.OwnersOf(op.Partition)
 	if m.whole(op.Partition) && (op.ReadOne || quorum(m.cfg.R, owners) == 1) {
-		m.deliver(o, m.evalRead(now, op, row))
+		m.deliver(o, m.evalRead(m.wall(now), op, row))
 		return
 	}
 	if m.follow(op, o) {
@@ -216,8 +216,8 @@ func (m *Machine) show(now int64, p *pending) {
 		m.finish(p, m.unreadable(p.op, err))
 		return
 	}
-	res := m.evalRead(now, p.op, row)
-	m.evalFollowers(now, p, row)
+	res := m.evalRead(now+p.drift, p.op, row)
+	m.evalFollowers(now+p.drift, p, row)
 	now64 := digest(row)
 	var same, differ set
 	for i, owner := range p.owners {

@@ -109,7 +109,7 @@ func (m *Machine) forwardTo(p *pending, target ring.NodeID, f wire.Flags) {
 // of one tick have in common.
 func (m *Machine) sendOp(p *pending, target ring.NodeID) *wire.Item {
 	it := m.send(target, wire.ItemOp, p.id)
-	it.Op, it.Deadline = p.op, p.deadline-p.deadline%max(1, m.cfg.Timeout/16)
+	it.Op, it.Deadline = p.op, m.wall(p.deadline-p.deadline%max(1, m.cfg.Timeout/16))
 	return it
 }
 
@@ -125,12 +125,17 @@ func (m *Machine) coordinate(now int64, op *wire.Op, o origin) {
 	}
 	switch {
 	case op.Code == wire.OpCount:
-		m.deliver(o, wire.Result{Int: m.store.Count(op.Partition, now)})
+		m.deliver(o, wire.Result{Int: m.store.Count(op.Partition, m.wall(now))})
 	case op.Code == wire.OpCountSlot:
-		m.deliver(o, wire.Result{Int: m.store.CountSlot(op.Slot, now)})
+		m.deliver(o, wire.Result{Int: m.store.CountSlot(op.Slot, m.wall(now))})
 	case op.Code.Write():
 		m.startWrite(now, op, o)
 	default:
+		if first, _ := m.first(op.Partition, m.ring.OwnersOf(op.Partition)); m.passedOver[m.cfg.Self] && first != m.cfg.Self && !o.handed {
+			m.Stats.HandedOver++ // a read, too, must not go by this clock: it decides what has expired
+			m.forwardTo(m.begin(now, op, o), first, wire.FlagHandedOver)
+			return
+		}
 		m.startRead(now, op, o)
 	}
 }
@@ -169,7 +174,7 @@ func (m *Machine) Step(now int64, from ring.NodeID, items []wire.Item) {
 
 // onOp takes in a forwarded operation. It is never forwarded again; an owner may hand it over once.
 func (m *Machine) onOp(now int64, from ring.NodeID, it *wire.Item) {
-	o := origin{from: from, reply: it.ID, deadline: it.Deadline - m.ahead[from], handed: it.Has(wire.FlagHandedOver), shared: it.Has(wire.FlagShared)}
+	o := origin{from: from, reply: it.ID, deadline: it.Deadline - m.ahead[from].ms, handed: it.Has(wire.FlagHandedOver), shared: it.Has(wire.FlagShared)}
 	switch {
 	case m.ring == nil:
 		m.deliver(o, status(wire.Loading))
@@ -264,13 +269,20 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 	m.dropBox(peer)
 }
 
+// lead is by how many ms a peer's clock is ahead of ours, and how often it had jumped when that was found.
+type lead struct {
+	ms    int64
+	jumps uint16
+}
+
 // Heard takes in the hybrid logical clock that a frame's header carries, before the frame's items. Deadlines are by
 // the sender's clock: the smallest delay seen in this connection says how far that is ahead of ours (or less, by the
-// fastest frame's time on the way), so that a late frame still looks late.
+// fastest frame's time on the way), so that a late frame still looks late. The counter in the low bits changes when the
+// sender's clock has jumped: what was seen before says nothing then.
 func (m *Machine) Heard(now int64, peer ring.NodeID, hlc uint64) {
-	ahead := int64(hlc>>16) - now
-	if was, ok := m.ahead[peer]; !ok || ahead > was {
-		m.ahead[peer] = ahead
+	x := lead{int64(hlc>>16) - now, uint16(hlc)}
+	if was, ok := m.ahead[peer]; !ok || x.jumps != was.jumps || x.ms > was.ms {
+		m.ahead[peer] = x
 	}
 }
 

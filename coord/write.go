@@ -34,7 +34,7 @@ func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 		m.ask(now, m.begin(now, op, o), row)
 		return
 	}
-	res, after, dots := m.evalWrite(now, op, row)
+	res, after, dots := m.evalWrite(m.wall(now), op, row)
 	if len(dots) == 0 {
 		m.deliver(o, res)
 		return
@@ -56,14 +56,14 @@ func (m *Machine) mustReadFirst(now int64, op *wire.Op, owners []ring.NodeID, ro
 	if len(owners) == 1 {
 		return false
 	}
-	if owners[0] != m.cfg.Self || !m.whole(op.Partition) || m.current != nil && !m.current(op.Partition) {
+	if owners[0] != m.cfg.Self || m.passedOver[m.cfg.Self] || !m.whole(op.Partition) || m.current != nil && !m.current(op.Partition) {
 		return true
 	}
 	switch op.Code {
 	case wire.OpDel, wire.OpExpire, wire.OpPersist:
-		return row.LiveCount(now) == 0
+		return row.LiveCount(m.wall(now)) == 0
 	case wire.OpSet:
-		return op.TTL == wire.TTLKeep && row.LiveCount(now) == 0
+		return op.TTL == wire.TTLKeep && row.LiveCount(m.wall(now)) == 0
 	case wire.OpVSet, wire.OpVDel:
 		ctx, ok := m.open(op.Key, op.Context)
 		return ok && ahead(ctx, &m.store.Replica(op.Partition).Clock)
@@ -94,7 +94,7 @@ func (m *Machine) writeNow(now int64, p *pending) {
 		m.finish(p, status(wire.NoReplicas))
 		return
 	}
-	res, after, dots := m.evalWrite(now, p.op, row)
+	res, after, dots := m.evalWrite(now+p.drift, p.op, row)
 	if len(dots) == 0 {
 		m.finish(p, res)
 		return

@@ -140,6 +140,7 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "ring_pending_transfers", Value: i(int64(st.PendingTransfers))},
 			{Name: "ring_replicas", Value: i(int64(st.Replicas))},
 			{Name: "ring_replicas_whole", Value: i(int64(st.ReplicasWhole))},
+			{Name: "ring_clock_off", Value: i(int64(oneIf(st.ClockOff)))},
 			{Name: "ring_n", Value: i(int64(st.N))},
 			{Name: "ring_r", Value: i(int64(st.R))},
 			{Name: "ring_w", Value: i(int64(st.W))},

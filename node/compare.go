@@ -71,7 +71,7 @@ func (n *Node) digest(p ring.Partition) resp.PartitionDigest {
 		case n.mu.closed:
 			done = true
 		case sum == nil:
-			sum = antientropy.NewSum(n.store, p, n.now())
+			sum = antientropy.NewSum(n.store, p, n.wall())
 		default:
 			done = sum.Next(compareRows)
 		}

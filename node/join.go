@@ -205,7 +205,7 @@ func (n *Node) clusterKeys(m *ring.Map, deadline time.Time) (int64, error) {
 		n.mu.token++
 		id = n.mu.token
 		hints, _ := n.store.HintStats()
-		s.keys = n.ownKeys(now) + int64(hints)
+		s.keys = n.ownKeys() + int64(hints)
 		for _, x := range m.Members {
 			if x.ID == n.id.Node {
 				continue
@@ -241,7 +241,8 @@ func (n *Node) clusterKeys(m *ring.Map, deadline time.Time) (int64, error) {
 }
 
 // ownKeys is the number of live keys of all replicas of this node. The lock is held.
-func (n *Node) ownKeys(now int64) int64 {
+func (n *Node) ownKeys() int64 {
+	now := n.wall()
 	keys := int64(0)
 	for _, p := range n.store.Partitions() {
 		keys += n.store.Count(p, now)
@@ -251,7 +252,7 @@ func (n *Node) ownKeys(now int64) int64 {
 
 func (n *Node) onSurvey(now int64, from ring.NodeID, it *wire.Item) {
 	answer := wire.Item{Kind: wire.ItemSurveyed, ID: it.ID, Blob: []byte{0}}
-	if hints, _ := n.store.HintStats(); n.ownKeys(now) > 0 || hints > 0 {
+	if hints, _ := n.store.HintStats(); n.ownKeys() > 0 || hints > 0 {
 		answer.Blob[0] = 1
 	}
 	n.send(from, answer)

@@ -28,6 +28,7 @@ type Node struct {
 	log   *slog.Logger
 	id    identity
 	kept  bool // it was a member before this start
+	began began
 
 	store     store
 	transport *tcp.Transport
@@ -92,7 +93,7 @@ func Start(opts Options, world World) (*Node, error) {
 	if err := opts.fill(); err != nil {
 		return nil, err
 	}
-	n := &Node{opts: opts, world: world, log: opts.Log.With("node", opts.Name), ready: make(chan struct{}), failed: make(chan error, 1), hurry: make(chan struct{}, 1)}
+	n := &Node{opts: opts, world: world, began: begin(world), log: opts.Log.With("node", opts.Name), ready: make(chan struct{}), failed: make(chan error, 1), hurry: make(chan struct{}, 1)}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.start(); err != nil {
 		_ = n.Close(context.Background())
@@ -154,7 +155,7 @@ func (n *Node) spawn(f func()) {
 func (n *Node) openStore() error {
 	o := engine.Options{
 		Dir: n.opts.Dir, FS: n.world.FS, Durability: n.opts.Durability,
-		Now:         n.now,
+		Now:         n.wall,
 		Random:      func() uint32 { return uint32(n.world.Random()) },
 		MachineBoot: n.world.MachineBoot,
 		Restored:    n.opts.Restored,
@@ -200,10 +201,9 @@ func (n *Node) makeMachines() {
 	n.mu.surveys = map[uint64]*survey{}
 	n.mu.asked = map[ring.NodeID]int64{}
 	n.mu.replaced = map[ring.NodeID]bool{}
-	n.mu.skew.offset = map[ring.NodeID]int64{}
+	n.mu.skew.make(n.wall() - n.now())
+	n.drifted()
 }
-
-func (n *Node) now() int64 { return n.world.Now().UnixMilli() }
 
 // Ready is closed once the node has a ring map and serves data.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
@@ -248,7 +248,9 @@ func (n *Node) timers() {
 			}
 			n.mu.repair.fence()
 			n.perform(n.mu.agree.Tick(now))
-			n.judgeClock(now)
+			if now-n.mu.skew.judged >= 1000 {
+				n.judgeClock(now)
+			}
 		})
 		n.redial()
 		t.Reset(next)

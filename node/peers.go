@@ -56,7 +56,8 @@ func (n *Node) onDown(peer ring.NodeID, incarnation uint64, cause error) {
 	}
 	n.tick(func(now int64) {
 		n.mu.up[peer] = false
-		delete(n.mu.skew.offset, peer)
+		delete(n.mu.skew.peers, peer)
+		n.judgeClock(now)
 		n.mu.coord.Down(now, peer)
 		for _, part := range n.mu.parts {
 			part.Down(now, peer)
@@ -115,7 +116,9 @@ func (n *Node) overTo(peer ring.NodeID, boot causal.Actor) bool {
 
 // heard looks at what every frame says of its sender: its map's epoch and its clock.
 func (n *Node) heard(now int64, from ring.NodeID, h wire.Header) {
-	n.mu.skew.offset[from] = int64(h.HLC>>16) - now
+	if n.mu.skew.heard(now, from, h.HLC) {
+		n.judgeClock(now)
+	}
 	n.mu.coord.Heard(now, from, h.HLC)
 	n.mu.coord.PassOver(from, h.Capabilities&wire.CapPassOver != 0)
 	if n.mu.ring != nil && h.Epoch > n.mu.ring.Epoch && now-n.mu.asked[from] > 100 {

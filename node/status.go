@@ -104,7 +104,7 @@ func (n *Node) Status() Status {
 	for _, t := range n.mu.keeper.Targets() {
 		st.HintsFor = append(st.HintsFor, HintTarget{Name: n.nameOf(t.Node), Waiting: t.Waiting, Replayed: t.Replayed, Rejected: t.Rejected})
 	}
-	st.OwnKeys = n.ownKeys(n.now())
+	st.OwnKeys = n.ownKeys()
 	st.Cluster, st.Epoch, st.N, st.Partitions, st.Members = hex(shown.Cluster), shown.Epoch, shown.N, shown.Q, len(shown.Members)
 	st.ReplicasWhole, st.Replicas = n.mu.puller.WholeCount()
 	st.Live = 1
@@ -117,7 +117,7 @@ func (n *Node) Status() Status {
 		}
 		st.Peers = append(st.Peers, PeerStatus{
 			Name: m.Name, ID: m.ID.Hex(), Client: m.Client, Peer: m.Peer, Zone: m.Zone,
-			Up: n.mu.up[m.ID], ClockOffsetMs: n.mu.skew.offset[m.ID],
+			Up: n.mu.up[m.ID], ClockOffsetMs: n.mu.skew.of(m.ID),
 		})
 	}
 	return st

@@ -16,7 +16,7 @@ import (
 // it was part of has ended, which may be after tick returns.
 func (n *Node) tick(f func(now int64)) {
 	n.mu.Lock()
-	f(n.now())
+	f(n.readClocks())
 	n.mu.company.joins++
 	if n.mu.ticking {
 		n.mu.Unlock()
@@ -68,7 +68,7 @@ func (c *company) ended() {
 func (n *Node) step(f func(now int64)) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f(n.now())
+	f(n.readClocks())
 	n.mu.open = true
 }
 
@@ -159,7 +159,7 @@ func (n *Node) sendItems(h wire.Header, to ring.NodeID, first wire.Encoded, item
 }
 
 func (n *Node) header() wire.Header {
-	h := wire.Header{HLC: uint64(n.now()) << 16}
+	h := wire.Header{HLC: n.mu.skew.hlc(n.now())}
 	if n.mu.ring != nil {
 		h.Epoch = n.mu.ring.Epoch
 	}

@@ -55,22 +55,11 @@ func planPersist(_ *Conn, args [][]byte, v *Vector) (Reply, string) {
 	return replyInt, ""
 }
 
-// planTTL answers what is left of an expiry by this node's clock.
+// planTTL answers what is left of an expiry by the coordinator's clock: this node's may be one that nobody goes by.
 func planTTL(unit timeUnit) func(*Conn, [][]byte, *Vector) (Reply, string) {
 	return func(c *Conn, args [][]byte, v *Vector) (Reply, string) {
-		v.Add(wire.Op{Code: wire.OpExpiry, Key: args[1], ReadOne: c.ReadOnly()})
-		now := c.Now().UnixMilli()
-		return func(w *Writer, _ []wire.Op, res []wire.Result) {
-			if failed(w, res) {
-				return
-			}
-			at := res[0].Int
-			if at == wire.ExpiryNone || at == wire.ExpiryMissing {
-				w.Int(at)
-				return
-			}
-			w.Int(rounded(max(at-now, 0), unit))
-		}, ""
+		v.Add(wire.Op{Code: wire.OpExpiry, TTL: wire.TTLRelative, Key: args[1], ReadOne: c.ReadOnly()})
+		return replyExpiry(unit), ""
 	}
 }
 

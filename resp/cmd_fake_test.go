@@ -81,6 +81,8 @@ func (b *cmdBackend) exec(op *wire.Op) wire.Result {
 			r.Int = wire.ExpiryMissing
 		case have.expiry == 0:
 			r.Int = wire.ExpiryNone
+		case op.TTL == wire.TTLRelative:
+			r.Int = max(0, have.expiry-now)
 		}
 	case wire.OpVGet:
 		r.Context = []byte("ctx:" + have.data)

@@ -16,7 +16,7 @@ const (
 	OpStrlen         // Result.Int: bytes of the value, 0 when missing
 	OpExists         // Result.Int: 0 or 1; EXISTS and TOUCH
 	OpType           // Result.Found, Result.Kind
-	OpExpiry         // Result.Int: absolute expiry in unix ms, ExpiryNone, or ExpiryMissing
+	OpExpiry         // Result.Int: absolute expiry in unix ms, with TTLRelative the ms left; ExpiryNone or ExpiryMissing
 	OpVGet           // Result.Context, Result.Siblings
 	OpSiblings       // Result.Int: live values
 	OpSet            // plain SET: everything the coordinator holds is the context

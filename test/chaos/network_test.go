@@ -137,10 +137,10 @@ func TestFronts(t *testing.T) {
 	if _, err := net.Dial("tcp4", w.fronts[1].addr); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("lowered: %v", err)
 	}
+	w.fronts[0].pid = func() int { return 0 }
 	if err := w.fronts[1].raise(); err != nil {
 		t.Fatal(err)
 	}
-	w.fronts[0].pid = func() int { return 0 }
 	if conn, err := net.Dial("tcp4", w.fronts[1].addr); err == nil { // else it was reset already
 		defer conn.Close()
 		_ = conn.SetReadDeadline(time.Now().Add(soon))

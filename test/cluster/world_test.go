@@ -42,7 +42,8 @@ type machine struct {
 	disk *vfs.MemFS
 	boot int // of the machine, not of the node
 	opts node.Options
-	life *life // nil while no node runs
+	life *life        // nil while no node runs
+	off  atomic.Int64 // ns by which its clock is ahead of virtual time
 }
 
 // life is one run of a node.
@@ -151,7 +152,7 @@ func (m *machine) start() error {
 			}
 			return host.Dial(ctx, addr)
 		},
-		Now:         time.Now,
+		Now:         m.now,
 		Random:      random,
 		MachineBoot: fmt.Sprint("boot ", m.boot),
 		IsLoopback:  func(a net.Addr) bool { return strings.HasPrefix(a.String(), "10.") },
@@ -162,6 +163,12 @@ func (m *machine) start() error {
 	l.node, m.life = n, l
 	return nil
 }
+
+// now is what the machine's clock shows.
+func (m *machine) now() time.Time { return time.Now().Add(time.Duration(m.off.Load())) }
+
+// setClock sets the machine's clock to so much ahead of virtual time.
+func (m *machine) setClock(ahead time.Duration) { m.off.Store(int64(ahead)) }
 
 func random() uint64 {
 	var b [8]byte

@@ -33,14 +33,17 @@ type operation struct {
 func (op *operation) plain() bool { return op.code == wire.OpSet || op.code == wire.OpDel }
 
 // wire is the operation in memory of its own. Value names it, also where the operation has no value: a forwarded
-// operation is recognized by it.
-func (op *operation) wire(now int64) wire.Op {
+// operation is recognized by it. relative leaves it to the coordinator's clock when the operation's time ends.
+func (op *operation) wire(now int64, relative bool) wire.Op {
 	x := wire.Op{Code: op.code, Partition: op.partition, Value: []byte(op.value), Context: op.context}
 	if op.key != "" {
 		x.Key = []byte(op.key)
 	}
 	if op.ttl != 0 {
 		x.TTL, x.At = wire.TTLAbsolute, now+op.ttl
+		if relative {
+			x.TTL, x.At = wire.TTLRelative, op.ttl
+		}
 	}
 	return x
 }

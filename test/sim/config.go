@@ -48,6 +48,7 @@ type Config struct {
 	caps       bool  // logs are trimmed before others have them
 	ranges     int   // rows in one answer of a refill
 	ruins      int   // percent of the faults that take a disk or put it back
+	jumps      int   // percent of the faults that set a clock
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -92,6 +93,7 @@ func configure(r *random) Config {
 	c.shapeComparisons(&random{state: ^r.state}) // apart: the other worlds are what they would be without
 	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
 	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
+	c.shapeJumps(&random{state: r.state ^ 0x2545F491})
 	return c
 }
 
@@ -151,6 +153,17 @@ func (c *Config) shapeHints(r *random) {
 		c.syncs, c.every = min(c.syncs, 500), min(c.every, 500)
 	case 1:
 		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
+	}
+}
+
+// shapeJumps: clocks are set while the world runs. There is nobody to tell whose clock is wrong where there are only two.
+func (c *Config) shapeJumps(r *random) {
+	if !c.faults || c.members < 3 || !r.percent(20) {
+		return
+	}
+	c.jumps = r.between(10, 50)
+	if r.percent(60) {
+		c.expiry, c.ages = true, r.percent(60)
 	}
 }
 

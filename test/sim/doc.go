@@ -11,7 +11,7 @@
 // frames and results leave. Frames are encoded and decoded by package wire.
 //
 // The adversary delays, drops, doubles and reorders frames, stalls links, cuts them one way or both, stops processes
-// (nothing is lost) and machines (what was not synced is lost), skews clocks, lets nodes join at the same time,
+// (nothing is lost) and machines (what was not synced is lost), skews clocks and sets them, lets nodes join at the same time,
 // lets messages arrive after what they speak of was reaped, takes rows away or damages them behind a replica's back,
 // loses disks (another node replaces the old one), puts disks back to what they were, and trims logs that others still
 // need. It keeps to one sentence: an acknowledged write survives the loss of any W-1 of the places that acknowledged it,

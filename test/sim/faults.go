@@ -28,6 +28,9 @@ func (w *World) fault() {
 		w.stats.kills++
 		return
 	}
+	if w.cfg.jumps > 0 && w.loadEnds != 0 && w.rand.percent(w.cfg.jumps) && w.jump(n) {
+		return
+	}
 	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(w.cfg.ruins) && w.ruin(n) {
 		return
 	}

@@ -96,7 +96,7 @@ func (h *history) settles() {
 	}
 	h.rest()
 	h.holds()
-	if what := h.oracle.heldBack(); what != "" {
+	if what := h.oracle.heldBack(h.now + epochMs + 100_000); what != "" {
 		h.t.Fatal("held back: " + what)
 	}
 }

@@ -34,6 +34,8 @@ const (
 	evVanish
 	evTrim   // a log is trimmed
 	evBackup // a disk is copied
+	evJudge  // a node compares its clock with the others'
+	evClock  // a clock is set right
 	evAmbush // an acceptor stops and the proposer is cut off
 )
 

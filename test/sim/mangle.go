@@ -155,6 +155,8 @@ func (n *node) mangleIn(peer int, it *wire.Item) {
 			row := &it.Rows[i].Row
 			row.Vector = ownVector(*row)
 		}
+	case bug(OlderLoses) && it.Kind == wire.ItemWrite:
+		n.dropOlder(it)
 	case bug(LateMessagesTaken) && it.Kind == wire.ItemWrite:
 		n.mergeRaw(it.Partition, it.Slot, it.Key, it.Row)
 	case bug(LateMessagesTaken) && it.Kind == wire.ItemPulled:
@@ -178,6 +180,17 @@ func (n *node) admitFilling(peer int, it *wire.Item) {
 		r := n.disk.live[x.partition]
 		it.Flags, it.Row = wire.FlagWhole, r.View(r.rows[string(x.key)])
 	}
+}
+
+// dropOlder takes from a copy what is older, by hlc, than a version that stands here. The vector says that it was seen.
+func (n *node) dropOlder(it *wire.Item) {
+	newest := uint64(0)
+	if r := n.disk.live[it.Partition]; r != nil {
+		for _, v := range r.rows[string(it.Key)].Versions {
+			newest = max(newest, v.HLC)
+		}
+	}
+	it.Row.Versions = slices.DeleteFunc(slices.Clone(it.Row.Versions), func(v causal.Version) bool { return v.HLC < newest })
 }
 
 // replaceRange drops every version that the range lacks.

@@ -17,7 +17,10 @@ type node struct {
 	index  int
 	id     ring.NodeID
 	member ring.Member
-	offset int64 // of its clock, ms
+	offset int64 // of its clock, ms, always
+	drift  int64 // ... by which it has jumped, at the moment
+	jumps  uint16
+	off    bool // it knows that its clock is off
 	disk   *disk
 
 	life     int // boot number; 0 before the first
@@ -72,7 +75,15 @@ type input struct {
 	id    ring.NodeID // evUp: the peer's
 }
 
-func (n *node) now() int64 { return n.w.now + epochMs + n.offset }
+// now is the node's own time, which never jumps; wall is what its clock shows.
+func (n *node) now() int64 {
+	if bug(TimersByClock) {
+		return n.wall()
+	}
+	return n.w.now + epochMs + n.offset
+}
+
+func (n *node) wall() int64 { return n.w.now + epochMs + n.offset + n.drift }
 
 const epochMs = 1_700_000_000_000
 
@@ -103,7 +114,6 @@ func (n *node) boot(lost bool) {
 	}, d)
 	n.keeper = handoff.New(w.cfg.handoff(n.id), d)
 	n.reaper = antientropy.NewReaper(antientropy.ReapConfig{Self: n.id, Every: w.cfg.reapEvery, Partitions: 2, Rows: 10}, d, n.puller)
-	n.reaper.ClockOff(w.skewed(n))
 	n.closer = antientropy.NewCloser(antientropy.CloseConfig{
 		Self: n.id, Incarnation: n.actor, Every: w.cfg.closeAfter / 4, After: w.cfg.closeAfter, Timeout: 1000, Rows: 2, Partitions: 2, Actors: 3,
 	}, d, n.puller.Lives(), n.reaper.Blocking, n.keeper.Held)
@@ -124,6 +134,7 @@ func (n *node) boot(lost bool) {
 	}
 	n.machine = coord.New(cfg, d, whole)
 	n.machine.ReadFirstUnless(n.puller.Current)
+	n.bootClock()
 	n.agree = ring.NewAgreement(n.id, d.ring, d.acceptor, w.rand.uint64())
 	for p, r := range d.live[:w.cfg.q] {
 		if r != nil {
@@ -170,9 +181,6 @@ func (n *node) install(m *ring.Map, trusted bool) {
 	n.refiller.Install(n.now(), m)
 	n.reaper.Install(n.now(), m)
 	n.closer.Install(m)
-	for _, x := range n.w.nodes {
-		n.machine.PassOver(x.id, n.w.skewed(x))
-	}
 }
 
 // adopt takes a newer map: durable first.
@@ -285,6 +293,8 @@ func (n *node) input(now int64, in *input) {
 			part.Down(now, id)
 		}
 		n.own = slices.DeleteFunc(n.own, func(o antientropy.Out) bool { return o.To == id })
+	case evJudge:
+		n.judgeClock(now)
 	case evClient:
 		n.exec(now, in.ops)
 	case evFrame:
@@ -302,7 +312,7 @@ func (n *node) exec(now int64, list []*operation) {
 	n.waiting[n.w.token] = list
 	ops := make([]wire.Op, len(list))
 	for i, op := range list {
-		ops[i] = op.wire(now)
+		ops[i] = op.wire(n.wall(), n.w.cfg.jumps > 0)
 		if op.key != "" {
 			n.opAt[&ops[i].Key[0]] = op
 		}
@@ -340,6 +350,7 @@ func (n *node) frame(now int64, in *input) {
 		n.mangleIn(in.peer, it)
 	}
 	n.machine.Heard(now, from, h.HLC)
+	n.machine.PassOver(from, h.Capabilities&wire.CapPassOver != 0)
 	n.machine.Step(now, from, items)
 	for _, part := range n.parts {
 		part.Step(now, from, items)
@@ -411,7 +422,10 @@ func (n *node) send() {
 		add(o)
 	}
 	n.own = n.own[:0]
-	h := wire.Header{HLC: uint64(n.now()) << 16}
+	h := wire.Header{HLC: uint64(n.wall())<<16 | uint64(n.jumps)}
+	if n.off {
+		h.Capabilities |= wire.CapPassOver
+	}
 	if n.disk.ring != nil {
 		h.Epoch = n.disk.ring.Epoch
 	}

@@ -46,6 +46,10 @@ const (
 	ClosedUnchecked          // an owner closes an actor although it lacks dots that exist
 	RestoreReaped            // a comparison does not ask whether the other owner knows what was reaped
 	ClosedByActorAlone       // earlier boots of the closed actor's node are fenced, those of others are not
+	TimersByClock            // what waits goes by the clock, which jumps
+	ReapedByWrongClock       // a node reaps what has expired by a clock that is off
+	RightUnpulled            // who is right again coordinates without having pulled what others did
+	OlderLoses               // of two values the one with the larger hlc wins
 	bugs
 )
 
@@ -90,6 +94,10 @@ var bugNames = [bugs]string{
 	"closed by an owner that lacks dots",
 	"restored although reaped",
 	"closed while another's earlier boot is heard",
+	"timers by a clock that jumps",
+	"reaped by a clock that is off",
+	"right again without pulling",
+	"the larger hlc wins",
 }
 
 func (b Bug) String() string { return bugNames[b] }

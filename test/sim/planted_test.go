@@ -24,6 +24,7 @@ var directed = map[Bug]func(testing.TB){
 	ClosedUnchecked:      closedBehind,
 	ClosedWithoutFence:   lateFrame,
 	ClosedByActorAlone:   toldAndLost,
+	RightUnpulled:        rightAgain,
 }
 
 // witness is a test that is to fail.

@@ -86,6 +86,9 @@ func (w *World) heal() {
 		l.cut, l.stall = [2]int64{}, [2]int64{}
 	}
 	for _, n := range w.nodes {
+		if n.drift != 0 && w.rand.percent(50) {
+			w.setClock(n, 0) // else it stays passed over
+		}
 		if !n.up {
 			w.bootAgain(n)
 		}
@@ -141,6 +144,7 @@ func (w *World) noneBehind() bool {
 func (w *World) lastLook() {
 	w.ending, w.resting = true, nil
 	for _, key := range w.keys {
+		w.outwait(key)
 		first := ""
 		for i := range w.nodes {
 			r := w.ask(i, wire.OpGet, key)

@@ -51,6 +51,7 @@ type Stats struct {
 	sloppyWrites, hinted, replayed                             int
 	trims, closed, surveys                                     int
 	disks, restored, fills, filledRows, replaced               int
+	jumps                                                      int
 }
 
 // Failure is a violated check.
@@ -124,9 +125,6 @@ func (w *World) newDisk(node int) *disk {
 		lastClock: map[ring.Partition]*causal.Clock{},
 	}
 }
-
-// skewed says whether a node's clock is so far off that it is passed over as coordinator.
-func (w *World) skewed(n *node) bool { return n.offset > 500 || n.offset < -500 }
 
 // found makes the map: whole, or for one node that the others will join.
 func (w *World) found() {
@@ -292,5 +290,9 @@ func (w *World) dispatch(e *event) {
 		w.trim()
 	case evBackup:
 		w.copyDisk()
+	case evJudge:
+		n.take(input{kind: evJudge})
+	case evClock:
+		w.setClock(n, 0)
 	}
 }
