@@ -95,7 +95,9 @@ func (n *Node) askToJoin(seed string, request []byte) (*ring.Map, string, error)
 	if _, ok := m.Member(n.id.Node); !ok {
 		return nil, "the member's ring map does not list this node yet", nil
 	}
-	n.id.Replaces = n.id.Replaces || reply.Replaces
+	if reply.Replaces && !n.id.Replaces { // a returning member writes nothing here: its repair reads this field
+		n.id.Replaces = true
+	}
 	return m, "", nil
 }
 
