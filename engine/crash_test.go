@@ -62,6 +62,14 @@ func (st *state) raise(to causal.Vector) {
 	maps.DeleteFunc(st.logged, func(d causal.Dot, _ bool) bool { return st.horizon.Covers(d) })
 }
 
+// reopen goes back to the state that came back after a crash, at least as new as from.
+func (m *model) reopen(t *testing.T, s *Store, from int) {
+	t.Helper()
+	back := m.stored(t, s, from)
+	m.states = m.states[:back+1]
+	m.durable = min(m.durable, back) // a later one is lost with its tick, and another tick will have its number
+}
+
 func (m *model) last() *state { return &m.states[len(m.states)-1] }
 
 // stored reads rows, log and clock and checks that they agree with each other and with one state of the model, at
@@ -215,7 +223,7 @@ func powerCuts(t *testing.T, seed uint64, durability Durability) {
 		if boot == 0 {
 			must(t, s.Create(0))
 		} else {
-			m.states = m.states[:m.stored(t, s, synced)+1]
+			m.reopen(t, s, synced)
 			synced = len(m.states) - 1 // Open makes durable what it found
 		}
 		for _, a := range []causal.Actor{s.Incarnation(), s.Replica(0).Life} {
@@ -278,7 +286,7 @@ func TestCrashesAtEveryKindOfMoment(t *testing.T) {
 				tiny(&o)
 			}
 			s := mustOpen(t, o)
-			m.states = m.states[:m.stored(t, s, synced)+1]
+			m.reopen(t, s, synced)
 			note := func() { mu.Lock(); synced = len(m.states) - 1; mu.Unlock() }
 			note()
 			for range 200 {
