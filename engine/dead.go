@@ -16,7 +16,8 @@ import (
 // A row is due at 0 when it holds a tombstone or no version, else when the first of its versions expires. Of every row
 // that is due at all there is a candidate that is due no later, or walkAt is no later: then candidates were dropped, or
 // never noted, and a walk over the partition finds them when that time has come. Candidates are checked when they are
-// due; a row that changed since is forgotten or noted again.
+// due; a row that changed since is forgotten or noted again. What a flush dropped and no sweep has removed yet is out of
+// this: the sweep notes what it leaves.
 type deadRows struct {
 	rows   deadHeap
 	bytes  int
@@ -165,7 +166,8 @@ func (s *Store) showDead(p ring.Partition, r *replica, name []byte, expired int6
 		return
 	}
 	d := &r.dead
-	if _, again := d.shown[string(name)]; again { // two candidates of one row
+	if was, again := d.shown[string(name)]; again { // two candidates of one row, or it changed since
+		d.shown[string(name)] = min(was, at)
 		return
 	}
 	if d.shownBytes += len(name) + deadRowSize; d.shownBytes > 2*s.deadShare() {

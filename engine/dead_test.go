@@ -234,6 +234,50 @@ func TestCandidatesFollowTheirRows(t *testing.T) {
 	}
 }
 
+// A flush dropped a row's tombstone, a round saw that nothing of the row is due, and before the sweep comes the key is deleted again.
+func TestDeletedAgainBeforeTheSweep(t *testing.T) {
+	s := mustOpen(t, testOptions(vfs.NewMem(), 1, EverySec))
+	defer func() { must(t, s.Close()) }()
+	must(t, s.Create(0))
+	r := s.Replica(0)
+	old := r.Next()
+	s.Put(0, slotOf("key"), []byte("key"), causal.Container{}.Add(causal.Version{Dot: old, Kind: causal.KindTombstone}), []causal.Dot{old})
+	kept := r.Next()
+	row, err := s.Row(0, slotOf("key"), []byte("key"))
+	must(t, err)
+	s.Put(0, slotOf("key"), []byte("key"), row.Add(causal.Version{Dot: kept, Kind: causal.KindString, Payload: []byte("v")}), []causal.Dot{kept})
+	var dropped causal.Clock
+	dropped.Add(old)
+	s.Flush(0, r.Next(), &dropped)
+	if keys, _ := deadRound(t, s, 100, 10); len(keys) > 0 {
+		t.Fatalf("%v is shown for what a flush dropped", keys)
+	}
+	del(t, s, "key")
+	if keys, _ := deadRound(t, s, 100, 10); keys["key"] != 1 {
+		t.Fatal("a tombstone is not shown")
+	}
+}
+
+// Within one round a row is shown for a value that has expired and is deleted; the next one, by a clock that was set back,
+// shows it for the deletion.
+func TestDeletedWhileARoundGoesOn(t *testing.T) {
+	s := mustOpen(t, testOptions(vfs.NewMem(), 1, EverySec))
+	defer func() { must(t, s.Close()) }()
+	must(t, s.Create(0))
+	set(t, s, 0, "key", "v", 1000)
+	set(t, s, 0, "other", "v", 1001)
+	nothing := func(ring.Slot, []byte, causal.Container) {}
+	if !s.Dead(0, 2000, 1, nothing) {
+		t.Fatal("the round ended with its first row")
+	}
+	del(t, s, "key")
+	for s.Dead(0, 500, 1, nothing) {
+	}
+	if keys, _ := deadRound(t, s, 500, 10); keys["key"] != 1 {
+		t.Fatal("a tombstone is not shown")
+	}
+}
+
 // A walk for one partition does not hold up others for ever.
 func TestAnAbandonedWalk(t *testing.T) {
 	s := mustOpen(t, testOptions(vfs.NewMem(), 1, EverySec))

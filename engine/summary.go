@@ -10,7 +10,7 @@ import (
 type summary struct {
 	values     int   // versions that are not tombstones
 	tombstones int   // versions that are
-	due        int64 // of the row as stored: see deadRows
+	due        int64 // there may be no candidate that is due earlier: see deadRows
 	until      int64 // unix ms at which the last value expires; 0: no value, forever: one does not expire
 }
 
@@ -50,7 +50,9 @@ func (s *Store) summaryOf(r *replica, rec record) summary {
 	if err != nil { // it was written or verified by this process
 		s.log.Error("a row in memory does not decode", "error", err)
 	}
-	out := summarize(r.View(c))
-	out.due = due(c)
+	view := r.View(c)
+	out := summarize(view)
+	// What a flush dropped and no sweep has removed yet counted when the candidate was noted, and no longer when it was checked.
+	out.due = max(due(c), due(view))
 	return out
 }
