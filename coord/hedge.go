@@ -24,7 +24,8 @@ const (
 	windowSize  = 4096 // answers, after which the older ones count half
 )
 
-// saw takes in how long an operation waited for its answers, ms, when it asked nobody twice.
+// saw takes in how long an operation waited for its answers, ms, when it might have asked another owner and did not. A forwarded
+// write is not taken in: it can only wait, and while its owner stands still hedges would be measured by that.
 func (x *patience) saw(ms int64) {
 	i := min(bits.Len64(uint64(max(ms, 0))), len(x.counts)-1)
 	x.counts[i]++

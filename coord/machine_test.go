@@ -446,46 +446,6 @@ func TestASharedWriteNeedsAQuorumOfTwo(t *testing.T) {
 }
 
 // A read that was forwarded to a node that has fallen silent is forwarded to another owner, too.
-func TestAForwardedReadIsHedged(t *testing.T) {
-	x := newCluster(t)
-	x.expect(x.do(a, plainSet("v")), wire.OK)
-	x.held[[2]int{d, a}], x.held[[2]int{b, a}] = true, true
-	id := x.begin(d, op(wire.OpGet))
-	x.wait(10)
-	x.wait(10)
-	if r := x.done[id]; string(r.Value) != "v" {
-		t.Fatalf("%+v", r)
-	}
-}
-
-func TestHedgesAreRare(t *testing.T) {
-	var p patience
-	for range 10 {
-		p.ended()
-	}
-	if !p.spend() || p.spend() {
-		t.Error("one operation in ten may be asked for twice")
-	}
-	for range 990 {
-		p.saw(0)
-	}
-	for range 9 {
-		p.saw(30)
-	}
-	if d := p.delay(100); d != leastHedge {
-		t.Errorf("1 answer in 100 is slow, and others are asked after %d ms", d)
-	}
-	for range 10 * windowSize {
-		p.saw(30)
-	}
-	if d := p.delay(100); d != 32 {
-		t.Errorf("answers take 30 ms, and others are asked after %d ms", d)
-	}
-	if d := p.delay(20); d != 20 {
-		t.Errorf("%d ms", d)
-	}
-}
-
 // Reads of one key that begin together ask once; one that begins when the question has left asks again.
 func TestReadsThatBeginTogetherShareAQuorumRead(t *testing.T) {
 	x := newCluster(t)
@@ -518,30 +478,10 @@ func TestReadsThatBeginTogetherShareAQuorumRead(t *testing.T) {
 }
 
 // An owner that had to be hedged around is asked last for a while: not every operation waits for a hedge.
-func TestAnOwnerThatLagsIsAskedLast(t *testing.T) {
-	x := newCluster(t)
-	x.held[[2]int{a, b}] = true // b is up and does not answer
-	id := x.begin(a, plainSet("1"))
-	if _, ok := x.done[id]; ok {
-		t.Fatal("acknowledged without a second copy")
-	}
-	x.wait(10)
-	x.expect(x.done[id], wire.OK)
-	for range 100 {
-		x.expect(x.do(a, plainSet("2")), wire.OK)
-		x.expect(x.do(a, op(wire.OpGet)), wire.OK)
-	}
-	if h := x.machines[a].Stats.Hedges; h != 1 {
-		t.Errorf("%d hedges", h)
-	}
-	x.held = map[[2]int]bool{}
-	x.wait(lagsFor)
-	x.expect(x.do(a, plainSet("3")), wire.OK)
-	if v := x.stores[b].rows["k"].Versions; len(v) != 1 || string(v[0].Payload) != "3" {
-		t.Errorf("b holds %+v", v)
-	}
-}
-
+// The first owner is asked by every read. While it lags another is asked with it, so that the read waits for neither a hedge
+// nor its end; but not when everybody lags.
+// How long a forwarded write waits says nothing of when to hedge: it cannot be. While its owner stands still reads would
+// wait as long as that.
 // An owner that refuses a copy, for instance because its disk is full, costs a question more and no write.
 func TestARefusedCopyGoesToAnotherOwner(t *testing.T) {
 	x := newCluster(t)
@@ -562,17 +502,3 @@ func TestARefusedCopyGoesToAnotherOwner(t *testing.T) {
 }
 
 // Forwarded writes that wait for a silent coordinator cannot be hedged, and leave the hedges to those who can.
-func TestForwardedWritesSpendNoHedges(t *testing.T) {
-	x := newCluster(t)
-	x.held[[2]int{b, a}] = true
-	id := x.begin(b, plainSet("v"))
-	saved := x.machines[b].patience.saved
-	for range 5 {
-		x.wait(100)
-	}
-	if m := x.machines[b]; m.Stats.Hedges != 0 || m.patience.saved != saved {
-		t.Errorf("%d hedges, %d of %d saved", m.Stats.Hedges, m.patience.saved, saved)
-	}
-	x.wait(500)
-	x.expect(x.done[id], wire.Uncertain)
-}

@@ -102,7 +102,7 @@ func (m *Machine) begin(now int64, op *wire.Op, o origin) *pending {
 
 // finish delivers the result and forgets the operation.
 func (m *Machine) finish(p *pending, r wire.Result) {
-	if !p.hedged {
+	if !p.hedged && p.hedgeable() {
 		m.patience.saw(m.now - p.begun)
 	}
 	followers := p.followers

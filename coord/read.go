@@ -61,9 +61,26 @@ func (m *Machine) ask(now int64, p *pending, row causal.Container) {
 	}
 	if first, ok := m.first(p.op.Partition, p.owners); ok && first != m.cfg.Self {
 		m.askOwner(p, position(p.owners, first))
+		if m.lags(first) {
+			m.askQuick(p)
+		}
 	}
 	m.askMore(p, p.need-p.whole.count()-p.asked.count())
 	m.readProgress(now, p)
+}
+
+// askQuick asks one more owner beside one that lags behind, so that nobody waits for that one. It asks no other that lags: a cluster
+// that is slow as a whole gets no more questions.
+func (m *Machine) askQuick(p *pending) {
+	m.inTurn(p, func(i int) bool {
+		if p.asked.has(i) {
+			return true
+		}
+		if !m.lags(p.owners[i]) {
+			m.askOwner(p, i)
+		}
+		return false
+	})
 }
 
 // askMore asks up to n live owners that were not asked yet.
