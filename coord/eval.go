@@ -163,6 +163,9 @@ func (m *Machine) evalContext(now int64, op *wire.Op, row causal.Container) (wir
 	if left >= m.cfg.SiblingMax {
 		return status(wire.TooManySiblings), row, nil
 	}
+	if left > 0 {
+		m.Stats.Conflicts++
+	}
 	v := m.version(now, op, row, causal.KindString)
 	v.Payload, v.Expiry = op.Value, expiry(now, op, row)
 	after = after.Add(v)

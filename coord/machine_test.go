@@ -502,3 +502,18 @@ func TestARefusedCopyGoesToAnotherOwner(t *testing.T) {
 }
 
 // Forwarded writes that wait for a silent coordinator cannot be hedged, and leave the hedges to those who can.
+
+// A value that is written beside one which its writer had not seen is a conflict, also where both met on the coordinator.
+func TestAVSetThatLeavesASiblingIsAConflict(t *testing.T) {
+	x := newCluster(t)
+	x.expect(x.do(a, vset("1", nil)), wire.OK)
+	r := x.do(a, vset("2", nil))
+	x.expect(r, wire.OK)
+	if n := x.machines[a].Stats.Conflicts; n != 1 {
+		t.Errorf("%d conflicts", n)
+	}
+	x.expect(x.do(a, vset("3", x.do(a, op(wire.OpVGet)).Context)), wire.OK)
+	if n := x.machines[a].Stats.Conflicts; n != 1 {
+		t.Errorf("%d conflicts after both were resolved", n)
+	}
+}
