@@ -180,11 +180,16 @@ func (o *oracle) read(op *operation) {
 		}
 	}
 	for _, f := range shown {
-		if !f.shown && o.w.cfg.r >= o.w.cfg.w && (op.code == wire.OpVGet || len(o.byValue[f.value]) == 1) {
+		if !f.shown && o.w.cfg.r >= o.w.cfg.w && (op.code == wire.OpVGet || len(o.byValue[f.value]) == 1) && o.stands(f) {
 			f.shown, f.shownAt = true, o.w.now
 		}
 	}
 }
+
+// stands reports whether the fact is anywhere. A value that was on R owners when a read was decided, and that the adversary took from
+// all of them while the answer was on its way, is not held against them: until the answer came nobody had promised it, so that
+// mayLose did not know of it.
+func (o *oracle) stands(f *fact) bool { return o.standsElsewhere(nil, f) }
 
 // reflects reports whether a state contains the fact: it, or something that had seen it, stands in its row.
 func (o *oracle) reflects(s state, f *fact) bool {
