@@ -517,3 +517,23 @@ func TestAVSetThatLeavesASiblingIsAConflict(t *testing.T) {
 		t.Errorf("%d conflicts after both were resolved", n)
 	}
 }
+
+// Where the owners agree the row is read once on each, and the answer is of when the read began; else the newer row is shown.
+func TestAReadThatOwnersAgreeOnLooksOnce(t *testing.T) {
+	x := newCluster(t)
+	x.expect(x.do(a, plainSet("1")), wire.OK)
+	x.stores[a].looks, x.stores[b].looks = 0, 0
+	if r := x.do(a, op(wire.OpGet)); string(r.Value) != "1" {
+		t.Fatalf("%+v", r)
+	}
+	if la, lb := x.stores[a].looks, x.stores[b].looks; la != 1 || lb != 1 {
+		t.Errorf("looked %d times, and %d on the other owner", la, lb)
+	}
+	newer := x.stores[a].rows["k"].Discard(x.stores[a].rows["k"].Context())
+	newer = newer.Add(causal.Version{Dot: causal.Dot{Actor: 99, Seq: 1}, Kind: causal.KindString, HLC: 1, Payload: []byte("2")})
+	x.stores[b].rows["k"] = newer
+	x.machines[a].lagging[x.ids[c]] = x.now + 1 // b is asked
+	if r := x.do(a, op(wire.OpGet)); string(r.Value) != "2" {
+		t.Fatalf("%+v", r)
+	}
+}

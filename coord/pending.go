@@ -73,6 +73,7 @@ type pending struct {
 	digest    uint64
 	digests   []uint64 // by owner
 	need      int
+	early     bool // result is the answer if all that answer hold the row that the digest is of
 	result    wire.Result
 	followers []follower
 	clock     causal.Clock

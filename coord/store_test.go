@@ -16,6 +16,7 @@ type memory struct {
 	hints   map[string]causal.Container
 	full    bool // takes no hints
 	renewed int
+	looks   int // at rows
 }
 
 func newMemory(life causal.Actor) *memory {
@@ -27,6 +28,7 @@ func (s *memory) Touch([]wire.Ref) {}
 func (s *memory) Replica(ring.Partition) *causal.Replica { return &s.replica }
 
 func (s *memory) Row(_ ring.Partition, _ ring.Slot, key []byte) (causal.Container, error) {
+	s.looks++
 	if s.damaged[string(key)] {
 		return causal.Container{}, errors.New("checksum")
 	}
