@@ -12,10 +12,10 @@
 //     it.
 //   - Memory (slab.go, table.go, rows.go, reclaim.go): the rows used last, and all that the sorted store does not have
 //     yet, within a budget. Reading and writing touch nothing else while the data fits.
-//   - The sorted store, Pebble (round.go, spiller.go): when half of the log is used, everything that the full segments
-//     alone hold is written to sorted tables, which Pebble takes in as a whole, with the clocks as they were at the end
-//     of those segments. Then the segments are used again. Pebble has no log of its own and is never written to
-//     otherwise.
+//   - The sorted store, Pebble (round.go, ends.go, spiller.go): when much of the log is used, everything that its older
+//     full segments alone hold is written to sorted tables, which Pebble takes in as a whole, with the clocks as they were
+//     at the end of those segments. Then the segments are used again. Pebble has no log of its own and is never written
+//     to otherwise.
 //
 // Why they agree. Pebble is changed in single steps, and after each it holds the state at some tick, its mark, but for
 // rows that were written again behind the mark, which may be older there; the log behind the mark has those. A step is

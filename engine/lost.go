@@ -17,9 +17,9 @@ import (
 //
 // A damaged log: the store begins with what stands before the damage, a consistent state of the past, says that a tail
 // may be lost, and keeps the damaged segments aside. What was lost the others have, or they find that this replica is
-// behind. There is one thing more: a row that was written again while a round was put together is not in Pebble, which
-// counts on the log for it, up to the sequence that the mark calls needed. When the log ends before that, the clocks say
-// more than the rows hold.
+// behind. There is one thing more: a row that was written again before a round was put together, in a newer segment than the
+// round takes, is not in Pebble, which counts on the log for it, up to the sequence that the mark calls needed. When the
+// log ends before that, the clocks say more than the rows hold.
 //
 // Where a clock says too much, or is unreadable, neither the clock nor the rows are of use: the replica begins empty, as
 // one that is to be filled.

@@ -9,12 +9,14 @@ import (
 	"encoding/binary"
 )
 
-// A round of spilling empties the oldest segments of the log. It begins when the log changes to a new segment: then
-// through is the last full one and mark its last sequence. What goes to Pebble, in one step, is every row whose last
-// write lies in those segments, every replica's clock as it was at mark, and mark itself. A row written again since is
-// left out: the log behind mark has it, and is fsynced before the step. So at any moment Pebble holds, of each row, a
-// state not newer than mark, and the log behind mark makes up exactly the rest; and Pebble never holds what the log
-// could still lose.
+// A round of spilling empties the oldest segments of the log, up to through, whose last sequence is mark. What goes to
+// Pebble, in one step, is every row whose last write lies in those segments, every replica's clock as it was at mark
+// (ends.go), and mark itself. A row written again since is left out: the log behind mark has it, and is fsynced before
+// the step. So at any moment Pebble holds, of each row, a state not newer than mark, and the log behind mark makes up
+// exactly the rest; and Pebble never holds what the log could still lose.
+//
+// The newest full segments stay out of a round: a row that is written often is then nearly always written again before
+// its turn comes, and never leaves the log.
 //
 // The single caller gathers the rows, a few per tick: slices of slabs, no copies. The spiller does the rest.
 type round struct {
@@ -50,7 +52,7 @@ type rowID struct {
 	p    ring.Partition
 }
 
-// turn goes on to the next segment when this one is full, and begins a round when half of the log is used.
+// turn goes on to the next segment when this one is full, and begins a round when much of the log is used.
 func (s *Store) turn() {
 	if s.wal.current().at < s.wal.size {
 		return
@@ -59,23 +61,28 @@ func (s *Store) turn() {
 		s.waitForRoom()
 		return
 	}
+	s.noteEnd(s.segment)
 	s.segment = s.wal.current().num
 	s.dirty = append(s.dirty, dirtyRows{segment: s.segment})
 	s.beginRound()
 	s.spiller.hurry.Store(s.wal.sealed() >= s.wal.limit*3/4)
 }
 
-// beginRound begins one if it is time. The current segment must be empty.
+// beginRound begins one if it is time. No tick may be under way.
 func (s *Store) beginRound() {
-	if s.round == nil && s.wal.sealed() >= s.wal.limit/2 {
-		s.round = s.newRound(s.segment - 1)
+	if s.round != nil || s.wal.sealed() < s.wal.limit*5/8 {
+		return
+	}
+	if through, ok := s.endFor(s.wal.limit / 4); ok {
+		s.round = s.newRound(through)
 		s.wal.spilling.Store(true)
 	}
 }
 
-// newRound prepares a round at the end of a segment, when no tick is under way.
+// newRound prepares a round up to a segment that has an end, when no tick is under way.
 func (s *Store) newRound(through uint32) *round {
-	r := &round{through: through, mark: s.wal.seq}
+	r := &round{through: through}
+	r.mark, r.states = s.takeEnds(through)
 	for _, seg := range s.wal.live {
 		if seg.num <= through {
 			r.segments = append(r.segments, seg.num)
@@ -90,10 +97,6 @@ func (s *Store) newRound(through uint32) *round {
 	for p, rep := range s.replicas.all() {
 		r.horizons[p] = rep.Horizon // never changed in place
 		r.droppedAt[p] = rep.droppedAt
-		if rep.changed {
-			r.states = append(r.states, snapshotRow(p, rep))
-			rep.changed = false
-		}
 		for _, d := range rep.erase {
 			r.erase = append(r.erase, span{appendDot(nil, p, causal.Dot{Actor: d.Actor}), append(appendDot(nil, p, d), 0)})
 		}
@@ -188,20 +191,21 @@ func (s *Store) finish() {
 	s.stats.spills.Add(1)
 	s.stats.spilledRows.Add(int64(len(r.rows)))
 	s.measure()
+	s.beginRound()
 }
 
-// waitForRoom holds up the caller while the log is at its limit, until the round under way has made room. When that
-// cannot go on it returns at once, and Full says why.
+// waitForRoom holds up the caller while the log is at its limit, until rounds have made room. When they cannot go on it
+// returns at once, and Full says why.
 func (s *Store) waitForRoom() {
 	if s.round == nil || s.wal.sealed()+s.wal.size <= s.wal.limit {
 		return // the next segment is only not ready yet
 	}
 	s.stats.stalls.Add(1)
 	s.spiller.hurry.Store(true)
-	for !s.handed {
-		s.advance(1 << 20)
-	}
-	for s.round != nil && s.spiller.trouble() == nil && s.failure() == nil {
+	for s.round != nil && s.wal.sealed()+s.wal.size > s.wal.limit && s.spiller.trouble() == nil && s.failure() == nil {
+		for !s.handed {
+			s.advance(1 << 20)
+		}
 		select {
 		case <-s.spiller.done:
 			s.finish()

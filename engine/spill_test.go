@@ -71,6 +71,37 @@ func TestDataLargerThanMemory(t *testing.T) {
 	must(t, s.Close())
 }
 
+// What is written again before its turn comes never goes to the sorted store, however often the log goes round.
+func TestWhatIsWrittenOftenStaysInTheLog(t *testing.T) {
+	fs := vfs.NewMem()
+	o := testOptions(fs, 1, EverySec)
+	o.LogBytes = 1 << 20
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	const keys = 100 // all of them are written within a quarter of the log
+	want := map[string]string{}
+	for i := range 20_000 {
+		k := fmt.Sprint("key", i%keys)
+		want[k] = strings.Repeat("v", 900) + fmt.Sprint(i)
+		set(t, s, 0, k, want[k], 0)
+		must(t, s.EndTick())
+	}
+	settle(t, s, func() bool { return s.round == nil })
+	if st := s.Stats(); st.Spills < 10 || st.SpilledRows > 2*keys || st.LogBytes > 2<<20 {
+		t.Errorf("%+v", st)
+	}
+	for range 2 {
+		for k, v := range want {
+			if got := get(t, s, 0, k, 0); got != v {
+				t.Fatalf("%s reads %.20q", k, got)
+			}
+		}
+		must(t, s.Close())
+		s = mustOpen(t, o)
+	}
+	must(t, s.Close())
+}
+
 // A flush of a partition that is mostly out of memory is swept too.
 func TestAFlushOfRowsOutOfMemory(t *testing.T) {
 	o := testOptions(vfs.NewMem(), 1, EverySec)
@@ -201,6 +232,7 @@ func closeSpilled(s *Store) error {
 	for _, r := range s.replicas.all() {
 		r.changed = true
 	}
+	s.noteEnd(s.segment)
 	r := s.newRound(s.segment)
 	s.gather(r, 1<<62)
 	w := s.newSpiller()

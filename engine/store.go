@@ -47,9 +47,10 @@ type Store struct {
 	logged     loggedDots
 	segment    uint32      // of the log that the tick goes to
 	dirty      []dirtyRows // per live segment
-	spilled    uint32      // segments up to it are in Pebble
-	round      *round      // under way
-	handed     bool        // the round is with the spiller
+	ends       []segmentEnd
+	spilled    uint32 // segments up to it are in Pebble
+	round      *round // under way
+	handed     bool   // the round is with the spiller
 	forgetting []ring.Partition
 
 	cap      logCap
@@ -103,6 +104,9 @@ func Open(o Options) (*Store, error) {
 	}
 	s.spiller = s.newSpiller()
 	go s.spiller.run()
+	if n := len(s.wal.live); n > 1 {
+		s.noteEnd(s.wal.live[n-2].num)
+	}
 	s.beginRound()
 	return s, nil
 }
