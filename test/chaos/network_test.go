@@ -34,17 +34,21 @@ func pair(t *testing.T) (w *network, udp *net.UDPConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err = newNetwork([]string{udp.LocalAddr().String(), ln.Addr().String()}, []string{"127.0.0.1:0", "127.0.0.1:0"}, func(i int) int {
-		return map[int]int{0: os.Getpid()}[i]
-	})
-	if err != nil {
-		t.Fatal(err)
+	for range 20 { // a front takes a free UDP port, whose number may be in use for TCP
+		w, err = newNetwork([]string{udp.LocalAddr().String(), ln.Addr().String()}, []string{"127.0.0.1:0", "127.0.0.1:0"}, func(i int) int {
+			return map[int]int{0: os.Getpid()}[i]
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err = w.fronts[1].raise(); err == nil {
+			t.Cleanup(func() { _, _, _ = ln.Close(), udp.Close(), w.close() })
+			return w, udp
+		}
+		_ = w.close()
 	}
-	t.Cleanup(func() { _, _, _ = ln.Close(), udp.Close(), w.close() })
-	if err := w.fronts[1].raise(); err != nil {
-		t.Fatal(err)
-	}
-	return w, udp
+	t.Fatal(err)
+	return nil, nil
 }
 
 func say(t *testing.T, conn net.Conn, text string) {
