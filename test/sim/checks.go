@@ -268,6 +268,9 @@ func (o *oracle) loses(at *node, left state) {
 		if o.takenFrom(at, left, f) {
 			f.lost++
 		}
+		if o.reflects(at.disk.synced, f) && !o.reflects(left, f) {
+			f.broken.add(at.index)
+		}
 	}
 }
 

@@ -160,7 +160,8 @@ func (w *World) hintsOf(key string) (n int) {
 }
 
 // putHint proves, for each change of a hint, that a version leaves it only for one that had seen it, or because a power
-// cut of any owner would not take it any more: each has it durably, or what replaced it.
+// cut of any owner would not take it any more: each has it durably, or what replaced it, or had it and broke its word: who
+// holds the hint may not have heard yet of a lost disk, or of one put back, and the adversary has counted that loss.
 func (o *oracle) putHint(d *disk, key string, before, after causal.Container) {
 	o.checkVersions(d, key, after)
 	for i := range before.Versions {
@@ -175,7 +176,7 @@ func (o *oracle) putHint(d *disk, key string, before, after causal.Container) {
 			return
 		}
 		for _, n := range o.w.ownersOf(key) {
-			if !o.reflects(n.disk.synced, f) {
+			if !o.reflects(n.disk.synced, f) && !f.broken.has(n.index) {
 				o.w.fail("hint deleted early: node %d kept %s of key %s (%s, op %d) and deletes it, node %d does not have it durably",
 					d.node, o.name(dot), key, f.value, f.op.id, n.index)
 				return

@@ -62,6 +62,7 @@ type fact struct {
 	reaped  bool
 	void    bool          // declared to exist nowhere
 	lost    int           // crashes that took it from a place
+	broken  set           // nodes that had it durably, may have said so, and had their disk lost or put back
 	dropped *causal.Clock // by a flush
 	dead    bool          // looked for in the end and not found
 }
