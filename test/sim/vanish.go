@@ -37,7 +37,7 @@ func (w *World) vanish() {
 	case x == nil && w.now < w.loadEnds:
 		w.resting = &resting{key: w.keys[w.rand.below(len(w.keys))], since: w.now}
 	case x == nil:
-	case x.vanished && w.oracle.keyEqual(x.key) && !w.damaged(x.key):
+	case x.vanished && w.oracle.keyEqual(x.key) && !w.damaged(x.key) && w.onDisks(x.key):
 		w.trace("key %s is back", x.key)
 		w.resting = nil
 	case !x.vanished && w.now > x.since+settleTime && w.rand.percent(60):
@@ -115,6 +115,16 @@ func (w *World) mayVanish(n *node, p ring.Partition, key string) bool {
 // damaged reports whether some owner's row of a key cannot be read: it may be the same as the others' for want of a value.
 func (w *World) damaged(key string) bool {
 	return slices.ContainsFunc(w.ownersOf(key), func(n *node) bool { return n.disk.live[w.partition(key)].damaged[key] })
+}
+
+// onDisks reports whether every owner has a key as it is on its disk. What was put back and a power cut takes before it is there has
+// vanished again: no clock says so.
+func (w *World) onDisks(key string) bool {
+	p := w.partition(key)
+	return !slices.ContainsFunc(w.ownersOf(key), func(n *node) bool {
+		live, synced := n.disk.live[p], n.disk.synced[p]
+		return live == nil || synced == nil || !causal.Same(live.rows[key], synced.rows[key])
+	})
 }
 
 // keyEqual reports whether all owners hold the same versions and vector of a key.
