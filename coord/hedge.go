@@ -73,8 +73,8 @@ func (x *patience) p99() int64 {
 	return int64(1) << i
 }
 
-// P99 is within which time, ms, all but a hundredth of the operations that waited for other nodes lately had their answers,
-// rounded up to a power of two.
+// P99 is within which time, ms, all but a hundredth of the operations that saw measures lately had their answers, rounded up to a
+// power of two.
 func (m *Machine) P99() int64 { return m.patience.p99() }
 
 // late notes that the owners which were asked and have not answered lag behind: for a while others are asked first, or
