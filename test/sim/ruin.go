@@ -25,7 +25,7 @@ func (w *World) ruin(n *node) bool {
 // addresses takes its place: it asks a member to replace the old one.
 func (w *World) loseDisk(n *node) bool {
 	left := newState(w.cfg.q)
-	if !w.canReplace(n) || !w.oracle.mayLose(n, left) || w.oracle.onlyFlush(n) {
+	if !w.canReplace(n) || !w.oracle.mayLose(n, left) || w.cfg.compares == 0 && w.oracle.onlyFlush(n) {
 		w.stats.refused++
 		return false
 	}
@@ -59,8 +59,8 @@ func (w *World) canReplace(n *node) bool {
 	return have > len(m.Members)/2
 }
 
-// onlyFlush reports whether a flush stands on this node alone. What it dropped may have left in the vectors of other
-// rows; without the flush nobody could tell why.
+// onlyFlush reports whether a flush stands on this node alone. What it dropped may have left other owners by the vectors of
+// its rows; without the flush only a comparison finds that the rest still hold it.
 func (o *oracle) onlyFlush(at *node) bool {
 	return slices.ContainsFunc(o.allFlushes, func(f *fact) bool {
 		return o.reflects(at.disk.live, f) && !o.standsElsewhere(at, f)
