@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"shoal/causal"
+	"shoal/ring"
 	"shoal/wire"
 )
 
@@ -18,6 +19,7 @@ type link struct {
 	ended   [2]bool         // the lower (higher) node knows that the session is over
 	planned bool            // a connect is planned
 	boots   [2]causal.Actor // the incarnations of the lower and the higher node that this session is between
+	ids     [2]ring.NodeID  // and their identities
 }
 
 func (w *World) link(a, b int) (*link, int) {
@@ -64,6 +66,7 @@ func (w *World) connect(a, b *node) {
 	l.session = w.sessions
 	_, end := w.link(a.index, b.index)
 	l.boots[end], l.boots[1-end] = a.actor, b.actor
+	l.ids[end], l.ids[1-end] = a.id, b.id
 	l.broken, l.ended, l.stall = [2]bool{}, [2]bool{}, [2]int64{}
 	for _, e := range [][2]*node{{a, b}, {b, a}} {
 		w.push(event{
@@ -93,7 +96,10 @@ func (w *World) onUp(n *node, e *event) {
 		n.take(input{kind: evDown, peer: e.peer})
 	}
 	n.session[e.peer] = e.session
-	n.take(input{kind: evUp, peer: e.peer, id: w.nodes[e.peer].id, actor: l.boots[1-end]})
+	n.take(input{kind: evUp, peer: e.peer, id: l.ids[1-end], actor: l.boots[1-end]})
+	if peer := w.nodes[e.peer]; !peer.up || peer.actor != l.boots[1-end] {
+		w.disconnect(n, peer, 1000) // it stopped before this end had the session, and told nobody
+	}
 }
 
 func (w *World) onDown(n *node, e *event) {
