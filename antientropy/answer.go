@@ -71,8 +71,8 @@ func (m *Comparer) answer(j *job) {
 	m.send(j.from, it)
 }
 
-// onFetch answers the rows of keys, as many as fit, with the clock as it was before. A row that cannot be read is
-// answered as one that is not there, which does nothing.
+// onFetch answers the rows of keys, as many as fit, with the clock as it was before. A row that cannot be read is none: it
+// ends the answer, or, as the first, is refused.
 func (m *Comparer) onFetch(now int64, from ring.NodeID, it *wire.Item) {
 	rep := m.replicaOf(it.Partition)
 	if rep == nil {
@@ -84,15 +84,22 @@ func (m *Comparer) onFetch(now int64, from ring.NodeID, it *wire.Item) {
 	for i, bytes := 0, 0; i < len(it.Compare.Digests) && (bytes < m.cfg.MaxBytes || i == 0); i++ {
 		d := &it.Compare.Digests[i]
 		row, err := m.store.Row(it.Partition, d.Slot, d.Key)
-		if err != nil {
-			m.Stats.Unreadable++
-			row = causal.Container{}
+		if err != nil && i > 0 {
+			break // asked for again, as the first
 		}
 		key := slices.Clone(d.Key)
+		if err != nil {
+			m.Stats.Unreadable++
+			answer.Flags, answer.Rows = wire.FlagRefused, []wire.KeyRow{{Slot: d.Slot, Key: key}}
+			if d.Digest != 0 {
+				suspect = append(suspect, wire.KeyDigest{Slot: d.Slot, Key: key})
+			}
+			break
+		}
 		answer.Rows = append(answer.Rows, wire.KeyRow{Slot: d.Slot, Key: key, Row: row})
 		bytes += row.Size() + len(key)
 		mine := Fingerprint(rep, key, row, now+m.drift, rep.Horizon)
-		if d.Digest != 0 && (err != nil || mine != d.Digest) {
+		if d.Digest != 0 && mine != d.Digest {
 			suspect = append(suspect, wire.KeyDigest{Slot: d.Slot, Key: key, Digest: mine})
 		}
 	}

@@ -60,7 +60,7 @@ func (m *Comparer) begin(now int64) {
 		case m.replicaOf(x.partition) == nil:
 			m.wake = min(m.wake, now+max(1, m.cfg.Retry))
 		default:
-			m.wake = now
+			m.wake, x.unread = now, nil
 			m.now = &exchange{
 				partition: x.partition, peer: x.peer, of: x, at: now + m.drift, horizon: x.horizon,
 				split: []wire.Leaf{{}}, batch: maxBatch, found: map[string]bool{},
@@ -195,6 +195,12 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 		return
 	}
 	settled := it.Clock.Covers(&x.asked)
+	if it.Has(wire.FlagRefused) {
+		m.unread(now, rep, x.fetch[0], it.Clock, settled)
+		x.fetch = x.fetch[1:]
+		m.ask(now)
+		return
+	}
 	for i := range n {
 		if r := &it.Rows[i]; r.Slot == x.fetch[i].Slot && string(r.Key) == string(x.fetch[i].Key) {
 			m.repair(now, rep, r, it.Clock, settled)
@@ -202,6 +208,34 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 	}
 	x.fetch = x.fetch[n:]
 	m.ask(now)
+}
+
+// unread takes in that the other owner cannot read its row of a key. Where this node's is damaged as well that says nothing:
+// a third owner may hold what both had, so only when no other owner can read its row is there nothing to wait for.
+func (m *Comparer) unread(now int64, rep *causal.Replica, d wire.KeyDigest, theirs *causal.Clock, settled bool) {
+	x := m.now
+	x.differed++
+	m.Stats.Differed++
+	all := true
+	for i := range m.pairs {
+		of := &m.pairs[i]
+		if of.partition != x.partition {
+			continue
+		}
+		noted := slices.Contains(of.unread, string(d.Key))
+		if of.peer == x.peer && !noted && len(of.unread) < m.cfg.MaxRepairs {
+			of.unread, noted = append(of.unread, string(d.Key)), true
+		}
+		all = all && noted
+	}
+	if _, err := m.store.Row(x.partition, d.Slot, d.Key); err == nil {
+		return
+	}
+	if !all {
+		x.left = true
+		return
+	}
+	m.repair(now, rep, &wire.KeyRow{Slot: d.Slot, Key: d.Key}, theirs, settled)
 }
 
 // repair takes in the row that another owner holds: see Replica.Restore for the rule and for what settled is. A damaged

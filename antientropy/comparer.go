@@ -64,6 +64,7 @@ type pair struct {
 	horizon   causal.Vector // both horizons, when last heard of
 	compared  int64         // when an exchange last came to its end, unix ms; 0: never
 	differed  int           // keys that differed then
+	unread    []string      // keys whose rows the peer could not read, since the last exchange began
 }
 
 const never = math.MaxInt64
@@ -146,6 +147,11 @@ func (m *Comparer) Down(now int64, peer ring.NodeID) {
 	m.out = slices.DeleteFunc(m.out, func(o Out) bool { return o.To == peer })
 	m.jobs = slices.DeleteFunc(m.jobs, func(j job) bool { return j.from == peer })
 	m.hints = slices.DeleteFunc(m.hints, func(h hint) bool { return h.peer == peer })
+	for i := range m.pairs {
+		if x := &m.pairs[i]; x.peer == peer {
+			x.unread = nil
+		}
+	}
 	if m.now != nil && m.now.peer == peer {
 		m.abandon(now)
 	}

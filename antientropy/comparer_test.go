@@ -259,6 +259,45 @@ func TestADamagedRowOfNothingIsEmptied(t *testing.T) {
 	}
 }
 
+// Two owners that cannot read their rows do not take that for an answer: the third one's row counts.
+func TestDamagedRowsWaitForTheOneThatCanBeRead(t *testing.T) {
+	x := newCircle(t, 3, nil)
+	keys := x.fill(6)
+	for _, key := range keys[2:5] {
+		x.stores[0].damaged[key], x.stores[1].damaged[key] = true, true
+	}
+	for _, i := range []int{0, 1} {
+		x.comparers[i].Down(x.now, x.ids[2])
+		x.comparers[2].Down(x.now, x.ids[i])
+	}
+	x.pass(20_000)
+	if n := x.comparers[0].Stats.Repaired + x.comparers[1].Stats.Repaired; n > 0 {
+		t.Fatalf("%d rows repaired by nobody's", n)
+	}
+	for _, i := range []int{0, 1} {
+		x.comparers[i].Up(x.now, x.ids[2])
+		x.comparers[2].Up(x.now, x.ids[i])
+		x.comparers[i].Repair(x.now, 0)
+	}
+	x.pass(20_000)
+	x.equal(6)
+}
+
+// What no owner can read is lost, and the key can be used again.
+func TestARowDamagedEverywhereIsEmptied(t *testing.T) {
+	x := newCircle(t, 3, nil)
+	keys := x.fill(6)
+	for _, s := range x.stores {
+		s.damaged[keys[2]] = true
+	}
+	x.pass(200_000)
+	for i, s := range x.stores {
+		if row, err := s.Row(0, 0, []byte(keys[2])); err != nil || !row.Empty() {
+			t.Errorf("owner %d: %+v, %v", i, row, err)
+		}
+	}
+}
+
 // An owner that has not processed all that the asker has is not believed.
 func TestAnOwnerThatIsBehindIsNotBelieved(t *testing.T) {
 	x := newCircle(t, 2, nil)

@@ -31,7 +31,7 @@ const (
 	ItemKeys            // list what you hold under leaves: ID, Partition, At, Horizon, Leaves
 	ItemHashed          // answer to both: ID, Partition, Horizon, Digests (of children, or of keys), FlagComplete: none was left out
 	ItemFetch           // the rows of keys: ID, Partition, Digests as the asker has them; FlagShared: see whether yours is lost
-	ItemFetched         // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order
+	ItemFetched         // answer: ID, Partition, Clock before the rows were read, Rows of the first of the keys, in their order; FlagRefused: the first one's cannot be read
 	ItemHint            // a copy to keep for owners that cannot be reached, answered by ItemAck: ID, Partition, Slot, Key, Life, Row
 	ItemDurable         // what is durable at your replica: ID, Partition
 	ItemAdvert          // its answer: ID, Partition, Life, Repair.Durable, FlagRefused
