@@ -34,6 +34,8 @@ type exchange struct {
 }
 
 const (
+	maxMissing = 1024 // dots that another owner lacks and whose keys are looked up
+
 	maxBatch = 1024 // leaves in one question
 	maxTries = 5    // after which a comparison waits for its next turn
 )
@@ -194,20 +196,43 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 		m.abandon(now)
 		return
 	}
-	settled := it.Clock.Covers(&x.asked)
+	settled := m.settled(x, it.Clock)
 	if it.Has(wire.FlagRefused) {
-		m.unread(now, rep, x.fetch[0], it.Clock, settled)
+		m.unread(now, rep, x.fetch[0], it.Clock, settled(x.fetch[0].Key))
 		x.fetch = x.fetch[1:]
 		m.ask(now)
 		return
 	}
 	for i := range n {
 		if r := &it.Rows[i]; r.Slot == x.fetch[i].Slot && string(r.Key) == string(x.fetch[i].Key) {
-			m.repair(now, rep, r, it.Clock, settled)
+			m.repair(now, rep, r, it.Clock, settled(r.Key))
 		}
 	}
 	x.fetch = x.fetch[n:]
 	m.ask(now)
+}
+
+// settled says of which keys the other owner has processed all that this replica had when it asked: of all, if the other's
+// clock covers that, else of those that none of the missing dots is of, if the log names the key of each. Three owners of
+// which each has a damaged row, and so cannot take in what the others write to that key, would else wait for each other.
+func (m *Comparer) settled(x *exchange, theirs *causal.Clock) func(key []byte) bool {
+	if theirs.Covers(&x.asked) {
+		return func([]byte) bool { return true }
+	}
+	known, open, left := theirs.Clone(), map[string]bool{}, maxMissing
+	err := m.store.Log(x.partition, theirs, func(e wire.LogEntry) bool {
+		if left--; left < 0 || e.Dropped != nil { // a flush is of every key
+			left = -1
+			return false
+		}
+		if x.asked.Contains(e.Dot) {
+			known.Add(e.Dot)
+			open[string(e.Key)] = true
+		}
+		return true
+	})
+	named := err == nil && left >= 0 && known.Covers(&x.asked)
+	return func(key []byte) bool { return named && !open[string(key)] }
 }
 
 // unread takes in that the other owner cannot read its row of a key. Where this node's is damaged as well that says nothing:

@@ -16,6 +16,8 @@ type Rows interface {
 	Put(p ring.Partition, s ring.Slot, key []byte, row causal.Container, dots []causal.Dot)
 	// Renew gives the replica a fresh actor, durably.
 	Renew(p ring.Partition) error
+	// Log is Store's.
+	Log(p ring.Partition, lacks *causal.Clock, fn func(wire.LogEntry) bool) error
 	// Walk begins a walk over the rows of a partition, of all that is stored of them if it is deep.
 	Walk(p ring.Partition, deep bool) Walk
 }

@@ -39,3 +39,42 @@ func TestTwoDamagedRowsDoNotSpeakForTheThird(t *testing.T) {
 		}
 	}
 }
+
+// Each of three owners has one damaged row, of another key, and cannot take in what the others write to it. What a
+// comparison asks of the other owner is only what was written to the key itself, or they would wait for each other for ever.
+func TestThreeDamagedRowsDoNotWaitForEachOther(t *testing.T) {
+	h := newHistory(t, func(c *Config) { c.compares, c.keys, c.every = 300, 3, 300 })
+	a, b, c := h.owner(0), h.owner(1), h.owner(2)
+	for _, key := range h.keys {
+		h.doKey(a, wire.OpSet, key)
+	}
+	h.advance(h.now + 400)
+	h.syncAll()
+	for i, at := range []int{a, b, c} {
+		h.lost(at, wire.ItemFetched)
+		h.damageAt(at, h.keys[i])
+	}
+	h.crash(a, false)
+	h.heap.drop(evBoot)
+	h.advance(h.now + 1300)
+	values := []string{h.doKey(b, wire.OpSet, h.keys[0]).value} // on b and c
+	h.bootAgain(h.nodes[a])
+	h.advance(h.now + 1000)
+	values = append(values, h.doKey(a, wire.OpSet, h.keys[1]).value) // on a and c
+	values = append(values, h.doKey(a, wire.OpSet, h.keys[2]).value) // on a and b
+	h.advance(h.now + 500)
+	h.lose = nil
+	h.advance(h.now + 8000)
+	h.rest()
+	for i, key := range h.keys {
+		for _, at := range []int{a, b, c} {
+			if h.nodes[at].disk.live[0].damaged[key] {
+				t.Fatalf("%s is damaged on node %d", key, at)
+			}
+		}
+		if r := h.doKey(c, wire.OpGet, key); string(r.result.Value) != values[i] {
+			t.Fatalf("%s is %q instead of %q", key, r.result.Value, values[i])
+		}
+	}
+	h.holds()
+}
