@@ -135,7 +135,7 @@ func (m *Machine) Up(now int64, peer ring.NodeID) {
 		x.due, x.quiet = now, 0
 		if o := x.owner(peer); o != nil && !x.round.began {
 			o.out = false
-			m.ask(x, o)
+			m.ask(now, x, o)
 		} else {
 			x.again = o != nil
 		}
@@ -159,6 +159,7 @@ func (m *Machine) Down(now int64, peer ring.NodeID) {
 		if o := x.owner(peer); o != nil {
 			o.clock, o.id, o.out = nil, 0, true
 		}
+		x.late = slices.DeleteFunc(x.late, func(o owner) bool { return o.node == peer })
 	}
 }
 

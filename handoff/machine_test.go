@@ -352,3 +352,46 @@ func TestUnansweredQuestions(t *testing.T) {
 		t.Fatal("something of the connection is left")
 	}
 }
+
+// Where an answer takes longer than a round waits for it, it counts in the next one: a hint is handed over, and leaves.
+func TestAnswersThatAlwaysComeLate(t *testing.T) {
+	x := newWorld(t, nil)
+	row := x.value("k")
+	x.hint(d, hintItem("k", row))
+	m := x.machines[d]
+	for i := range d {
+		m.Up(x.now, x.ids[i])
+	}
+	type due struct {
+		at   int64
+		from ring.NodeID
+		item wire.Item
+	}
+	var way []due
+	had, questions := map[ring.NodeID]bool{}, 0
+	for end := x.now + 10_000; x.now < end && m.Held(0); x.now += 10 {
+		for _, o := range m.Outs() {
+			at := due{x.now + 2*m.cfg.Timeout/patience, o.To, wire.Item{Kind: wire.ItemAck, ID: o.Item.ID}}
+			if o.Item.Kind == wire.ItemDurable {
+				questions++
+				clock := new(causal.Clock)
+				if had[o.To] {
+					*clock = x.stores[a].replica.Clock.Clone()
+				}
+				at.item = wire.Item{Kind: wire.ItemAdvert, ID: o.Item.ID, Repair: &wire.Repair{Durable: clock}}
+			} else {
+				had[o.To] = true
+			}
+			way = append(way, at)
+		}
+		m.Reset()
+		for len(way) > 0 && way[0].at <= x.now {
+			m.Step(x.now, way[0].from, []wire.Item{way[0].item})
+			way = way[1:]
+		}
+		m.Tick(x.now)
+	}
+	if m.Held(0) || len(had) != 3 || questions > 12 {
+		t.Fatalf("kept: %v; handed to %d owners, %d questions", m.Held(0), len(had), questions)
+	}
+}

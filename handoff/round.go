@@ -15,7 +15,8 @@ type part struct {
 	quiet     uint  // rounds since the last one that did something, at most quietMost
 	again     bool  // an owner came up during the round: make another one at once
 	round     *round
-	lacking   []int // per owner: hints that it lacked, or may have lacked, in the last round
+	late      []owner // asked in the last round, and not heard before it ended: their answers are for the next
+	lacking   []int   // per owner: hints that it lacked, or may have lacked, in the last round
 }
 
 // patience is the part of Timeout that a round waits for answers about clocks: one silent owner holds up no others.
@@ -38,6 +39,7 @@ type round struct {
 type owner struct {
 	node  ring.NodeID
 	id    uint64        // of the open question about its clock, 0: none
+	until int64         // ... which is put again then
 	clock *causal.Clock // its durable clock, heard in the connection that stands; nil: unknown
 	out   bool          // it is sent nothing in this round
 	lacks int
@@ -72,20 +74,44 @@ func (m *Machine) begin(now int64) {
 			x.again = false
 			x.round = &round{until: now + m.cfg.Timeout/patience, first: true}
 			for _, node := range m.ring.OwnersOf(x.partition) {
-				x.round.owners = append(x.round.owners, owner{node: node, out: !m.up[node]})
+				x.round.owners = append(x.round.owners, x.lateOf(now, node, !m.up[node]))
 			}
+			x.late = x.late[:0]
 			for i := range x.round.owners {
-				if o := &x.round.owners[i]; o.node != m.cfg.Self && !o.out {
-					m.ask(x, o)
+				if o := &x.round.owners[i]; o.node != m.cfg.Self && !o.out && o.id == 0 && o.clock == nil {
+					m.ask(now, x, o)
 				}
 			}
 		}
 	}
 }
 
+// lateOf is how an owner begins a round: with its answer to the last one's question, if that came too late or may still
+// come. Where an answer takes longer than a round waits for it, rounds would else never learn anything.
+func (x *part) lateOf(now int64, node ring.NodeID, out bool) owner {
+	for _, o := range x.late {
+		if o.node == node && !out && (o.clock != nil || o.id != 0 && now < o.until) {
+			return owner{node: node, id: o.id, until: o.until, clock: o.clock}
+		}
+	}
+	return owner{node: node, out: out}
+}
+
+// asked is the owner that a question went to, in the round under way or in the last.
+func (x *part) asked(node ring.NodeID, id uint64) *owner {
+	if o := x.owner(node); o != nil && o.id == id {
+		return o
+	}
+	i := slices.IndexFunc(x.late, func(o owner) bool { return o.node == node && o.id == id })
+	if i < 0 {
+		return nil
+	}
+	return &x.late[i]
+}
+
 // ask asks an owner what it holds durably.
-func (m *Machine) ask(x *part, o *owner) {
-	o.id = m.id()
+func (m *Machine) ask(now int64, x *part, o *owner) {
+	o.id, o.until = m.id(), now+m.cfg.Timeout
 	m.send(o.node, wire.Item{Kind: wire.ItemDurable, ID: o.id, Partition: x.partition})
 }
 
@@ -94,19 +120,30 @@ func (m *Machine) onAdvert(now int64, from ring.NodeID, it *wire.Item) {
 	if !found || it.ID == 0 {
 		return
 	}
-	o := m.parts[i].owner(from)
-	if o == nil || o.id != it.ID {
+	x := m.parts[i]
+	o := x.asked(from, it.ID)
+	if o == nil {
 		return
 	}
 	o.id = 0
-	if it.Has(wire.FlagRefused) || it.Repair == nil || it.Repair.Durable == nil {
-		o.out, m.parts[i].round.again = true, true
-	} else {
+	heard := !it.Has(wire.FlagRefused) && it.Repair != nil && it.Repair.Durable != nil
+	if heard {
 		clock := it.Repair.Durable.Clone()
 		o.clock = &clock
-		m.parts[i].again = m.parts[i].again || m.parts[i].round.began // it has missed a part of the pass
 	}
-	m.advance(now, m.parts[i], m.rows)
+	switch {
+	case x.round == nil:
+		if heard {
+			x.due = now
+			m.begin(now)
+		}
+		return
+	case !heard:
+		o.out, x.round.again = true, true
+	default:
+		x.again = x.again || x.round.began // it has missed a part of the pass
+	}
+	m.advance(now, x, m.rows)
 }
 
 func (m *Machine) onAck(now int64, from ring.NodeID, it *wire.Item) {
@@ -268,6 +305,9 @@ func (m *Machine) end(now int64, x *part) {
 	x.lacking = x.lacking[:0]
 	for i := range r.owners {
 		x.lacking = append(x.lacking, r.owners[i].lacks)
+		if r.owners[i].id != 0 {
+			x.late = append(x.late, r.owners[i])
+		}
 	}
 	switch {
 	case m.store.HintCount(x.partition) == 0:
