@@ -49,6 +49,8 @@ type pull struct {
 	peer      ring.NodeID
 	due       int64  // when to ask next
 	id        uint64 // of the open question, 0 when none
+	parked    bool   // it has given up its place among those under way; its answer is still good
+	tries     uint   // times that it was put
 	life      causal.Actor
 	asked     causal.Clock
 	pulled    bool // since the replica's life began
@@ -60,6 +62,10 @@ type pull struct {
 // quietMost bounds how rare pulls become that bring nothing. What a connection loses it loses by its end, and then a
 // pull is due at once, so that the rare ones only find what was not sent for want of room.
 const quietMost = 3
+
+// slowMost bounds how long an answer is waited for, as a power of two of Retry, before the question is put again. An answer
+// may hold a row as large as there are, and come over a slow link behind many others.
+const slowMost = 4
 
 // Puller pulls for one node. It is not safe for concurrent use.
 type Puller struct {
@@ -247,8 +253,14 @@ func (m *Puller) each(peer ring.NodeID, f func(*pull)) {
 }
 
 func (m *Puller) close(e *pull) {
-	if e.id != 0 {
-		e.id = 0
+	m.park(e)
+	e.id, e.parked, e.tries = 0, false, 0
+}
+
+// park lets an open question give up its place among those under way.
+func (m *Puller) park(e *pull) {
+	if e.id != 0 && !e.parked {
+		e.parked = true
 		m.asked--
 	}
 }
@@ -267,7 +279,7 @@ func (m *Puller) Tick(now int64) {
 			m.next = 0
 		}
 		for i := range m.pulls[m.next] {
-			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 || m.asked < m.most) {
+			if e := &m.pulls[m.next][i]; now >= e.due && m.up[e.peer] && (e.id != 0 && !e.parked || m.asked < m.most) {
 				m.ask(now, e)
 			}
 		}
@@ -278,23 +290,32 @@ func (m *Puller) Tick(now int64) {
 func (m *Puller) giveUp(now int64) {
 	for p := range m.pulls {
 		for i := range m.pulls[p] {
-			if e := &m.pulls[p][i]; e.id != 0 && now >= e.due {
-				m.close(e)
+			if e := &m.pulls[p][i]; e.id != 0 && !e.parked && now >= e.due {
+				m.park(e)
 				e.due = now + m.cfg.Retry // the others first
 			}
 		}
 	}
 }
 
+// ask puts a question. One that is still open is put again as it was, ever more rarely: it may have been answered already,
+// and an answer that is long on its way is as good as any.
 func (m *Puller) ask(now int64, e *pull) {
 	rep := m.store.Replica(e.partition)
 	if rep == nil || rep.Filling {
 		return
 	}
-	m.close(e)
-	m.nextID++
-	m.asked++
-	e.id, e.life, e.asked, e.due = m.nextID, rep.Life, rep.Clock.Clone(), now+m.cfg.Retry
+	if e.id == 0 || e.life != rep.Life {
+		m.close(e)
+		m.nextID++
+		e.id, e.parked, e.life, e.asked = m.nextID, true, rep.Life, rep.Clock.Clone()
+	}
+	if e.parked {
+		e.parked = false
+		m.asked++
+	}
+	e.due = now + m.cfg.Retry<<min(e.tries, slowMost)
+	e.tries++
 	m.Stats.Pulls++
 	m.out = append(m.out, Out{To: e.peer, Item: wire.Item{
 		Kind: wire.ItemPull, ID: e.id, Partition: e.partition, Life: rep.Life, Clock: &e.asked, Repair: m.durable(e.partition),

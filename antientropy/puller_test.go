@@ -191,22 +191,49 @@ func TestAnIncompleteAnswerHasNoClock(t *testing.T) {
 	}
 }
 
-// An answer to an earlier question (of this life or another) is dropped whole: its clock was not asked for with the
-// clock that this replica asks with now.
+// An answer to an earlier question (of this life or another, or of an earlier connection) is dropped whole: its clock was
+// not asked for with the clock that this replica asks with now.
 func TestAnAnswerToAnotherQuestionIsDropped(t *testing.T) {
 	x := newOwners(t, 2, 2, true, nil)
 	d := x.stores[0].write("k")
+	answer := x.answered(1, 0)
 	x.pullers[1].Up(x.now, x.ids[0])
 	x.pullers[1].Tick(x.now)
-	first := x.pullers[1].Outs()[0].Item
-	x.pullers[1].Reset()
-	x.pullers[0].Step(x.now, x.ids[1], []wire.Item{first})
-	answer := x.pullers[0].Outs()[0].Item
-	x.now += 100
-	x.pullers[1].Tick(x.now) // asks again: the first answer did not come in time
 	x.pullers[1].Step(x.now, x.ids[0], []wire.Item{answer})
 	if x.stores[1].replica.Clock.Contains(d) || x.pullers[1].Current(0) {
 		t.Fatal("the late answer was taken")
+	}
+}
+
+// answered lets one owner ask another, and gives the answer.
+func (x *owners) answered(from, to int) wire.Item {
+	x.pullers[from].Up(x.now, x.ids[to])
+	x.pullers[from].Tick(x.now)
+	it := x.pullers[from].Outs()[0].Item
+	x.pullers[from].Reset()
+	x.pullers[to].Step(x.now, x.ids[from], []wire.Item{it})
+	defer x.pullers[to].Reset()
+	return x.pullers[to].Outs()[0].Item
+}
+
+// An answer that takes long, for it is large or its link slow, is as good as any: the question stays the same however
+// often it is put again, and that becomes rare.
+func TestAnAnswerThatIsLongOnItsWay(t *testing.T) {
+	x := newOwners(t, 2, 2, true, func(c *Config) { c.MaxAsked = 1 })
+	d := x.stores[0].write("k")
+	answer, again := x.answered(1, 0), 0
+	for range 300 {
+		x.now += 10
+		x.pullers[1].Tick(x.now)
+		again += len(x.pullers[1].Outs())
+		x.pullers[1].Reset()
+	}
+	x.pullers[1].Step(x.now, x.ids[0], []wire.Item{answer, answer})
+	if !x.stores[1].replica.Clock.Contains(d) || !x.pullers[1].Current(0) || x.pullers[1].asked != 0 {
+		t.Fatal("the answer was dropped")
+	}
+	if again < 3 || again > 6 {
+		t.Fatalf("put again %d times in 30 times Retry", again)
 	}
 }
 
