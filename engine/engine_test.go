@@ -2,16 +2,20 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"shoal/causal"
 	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // testStore opens a store over fs whose actors and clock come from seed.
@@ -160,6 +164,20 @@ func TestNamesKeepKeyOrderAndComeApart(t *testing.T) {
 		if !ok || p != 7 || slot != 9 || !bytes.Equal(key, a) {
 			t.Fatalf("%x came apart as %d %d %x %v", x, p, slot, key, ok)
 		}
+	}
+}
+
+// A disk that cannot be written to is not called another process.
+func TestALockThatCannotBeWrittenIsNotHeld(t *testing.T) {
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if strings.HasSuffix(op.Path, "LOCK") {
+			return &fs.PathError{Op: "open", Path: op.Path, Err: syscall.EROFS}
+		}
+		return nil
+	}))
+	_, err := Open(testOptions(disk, 1, EverySec))
+	if err == nil || !strings.Contains(err.Error(), "cannot be locked") || !errors.Is(err, syscall.EROFS) {
+		t.Fatal(err)
 	}
 }
 

@@ -18,6 +18,7 @@ type segment struct {
 	at    int64    // bytes used
 	last  uint64   // sequence of its last record
 	dirty bool     // under seglog.mu: has bytes that were not fsynced
+	scant bool     // made of the reserve, without room of its own: see openSpare
 }
 
 // seglog is the log: a row of segments of which the last is written. The single caller appends, rotates and recycles;

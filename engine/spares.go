@@ -19,6 +19,7 @@ type spares struct {
 	stopped chan struct{}
 	upset   chan struct{} // trouble began
 	started bool
+	made    bool                  // one was made in this run; the goroutine's own
 	trouble atomic.Pointer[error] // why none can be made
 
 	next uint32 // number of the next segment; the goroutine's own
@@ -116,29 +117,36 @@ func (l *seglog) makeSpare() (*segment, error) {
 		p.pool = p.pool[:n-1] // if the rest fails the file waits for the next Open
 	}
 	p.mu.Unlock()
-	f, err := l.openSpare(num, old)
+	f, scant, err := l.openSpare(num, old)
 	if err != nil {
 		return nil, fmt.Errorf("engine: make segment %d of the log: %w", num, err)
 	}
 	p.next++
-	return &segment{num: num, write: f}, nil
+	p.made = true
+	return &segment{num: num, write: f, scant: scant}, nil
 }
 
-func (l *seglog) openSpare(num, old uint32) (vfs.File, error) {
-	var f vfs.File
-	var err error
+// openSpare makes a segment's file. When the disk is full the first of a run is taken from the reserve, so that a node
+// which is started then goes on reading; it gets no room before there is need, and Full counts on none in it.
+func (l *seglog) openSpare(num, old uint32) (f vfs.File, scant bool, err error) {
 	if old != 0 {
 		// Not ReuseForWrite: in Pebble's memory file system it can block for ever beside a CrashClone.
 		if err = l.fs.Rename(l.path(old), l.path(num)); err == nil {
 			f, err = l.fs.OpenReadWrite(l.path(num), vfs.WriteCategoryUnspecified)
 		}
-	} else if err = l.roomFor(l.size); err == nil {
-		f, err = l.fs.Create(l.path(num), vfs.WriteCategoryUnspecified)
+	} else {
+		err = l.roomFor(l.size)
+		if scant = err != nil && !l.spares.made; err == nil || scant {
+			f, err = l.fs.Create(l.path(num), vfs.WriteCategoryUnspecified)
+		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if err = f.Preallocate(0, l.size+l.size/4); err == nil {
+	if !scant {
+		err = f.Preallocate(0, l.size+l.size/4)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
@@ -146,9 +154,9 @@ func (l *seglog) openSpare(num, old uint32) (vfs.File, error) {
 	}
 	if err != nil {
 		_ = f.Close()
-		return nil, err
+		return nil, false, err
 	}
-	return f, nil
+	return f, scant, nil
 }
 
 // roomFor fails when the disk would have less than the reserve left.
@@ -158,7 +166,7 @@ func (l *seglog) roomFor(n int64) error {
 		return nil
 	}
 	if usage.AvailBytes < l.reserve+uint64(n) {
-		return fmt.Errorf("%w: %d bytes left on the disk", ErrFull, usage.AvailBytes)
+		return fmt.Errorf("%w: the disk has %d bytes left, and %d are to stay free", ErrFull, usage.AvailBytes, l.reserve+uint64(n))
 	}
 	return nil
 }

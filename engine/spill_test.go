@@ -196,6 +196,61 @@ func TestAFullDiskRefusesWritesAndRecovers(t *testing.T) {
 	}
 }
 
+// littleLeft is a disk that says how much room it has.
+type littleLeft struct {
+	vfs.FS
+	left atomic.Uint64
+}
+
+func (x *littleLeft) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	return vfs.DiskUsage{AvailBytes: x.left.Load(), TotalBytes: 1 << 30, UsedBytes: 1<<30 - x.left.Load()}, nil
+}
+
+// A node that is started while its disk is full reads, refuses writes at once, as often as it is started, and takes them
+// again when there is room.
+func TestAStartOnAFullDisk(t *testing.T) {
+	disk := &littleLeft{FS: vfs.NewMem()}
+	disk.left.Store(1 << 30)
+	o := testOptions(disk, 1, EverySec)
+	o.LogBytes, o.MemoryBytes = 512<<10, 4<<20
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	set(t, s, 0, "k", "v", 0)
+	must(t, s.EndTick())
+	must(t, s.Close())
+	disk.left.Store(uint64(o.ReserveBytes) + 100)
+	await := func(full bool) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); errors.Is(s.Full(), ErrFull) != full; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatalf("full: %v", s.Full())
+			}
+		}
+	}
+	for i := range 5 {
+		s = mustOpen(t, o)
+		if i > 0 { // the first has the segment that was made ready and never used
+			await(true)
+		}
+		if get(t, s, 0, "k", 0) != "v" {
+			t.Fatal("cannot be read")
+		}
+		must(t, s.Close())
+	}
+	s = mustOpen(t, o)
+	await(true)
+	disk.left.Store(1 << 30)
+	await(false)
+	set(t, s, 0, "k", "w", 0)
+	must(t, s.EndTick())
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	defer func() { must(t, s.Close()) }()
+	if get(t, s, 0, "k", 0) != "w" {
+		t.Fatal("lost")
+	}
+}
+
 // A tick that met a full disk in spite of Full stays, and a later EndTick writes it.
 func TestATickThatMetAFullDiskIsTriedAgain(t *testing.T) {
 	var full atomic.Bool

@@ -118,7 +118,7 @@ func (s *Store) open() error {
 	}
 	lock, err := pebble.LockDirectory(s.dir, s.fs)
 	if err != nil {
-		if errors.Is(err, fs.ErrPermission) {
+		if path := (*fs.PathError)(nil); errors.Is(err, fs.ErrPermission) || errors.As(err, &path) {
 			return fmt.Errorf("engine: folder %s cannot be locked: %w", s.opt.Dir, err)
 		}
 		return fmt.Errorf("engine: folder %s is in use by another process (%w)", s.opt.Dir, err)

@@ -130,7 +130,11 @@ func (s *Store) Full() error {
 	if err := s.writable(); err != nil {
 		return err
 	}
-	return s.stuck(s.wal.size*3/4, s.tick.Len())
+	room := s.wal.size * 3 / 4
+	if s.wal.current().scant {
+		room = -1
+	}
+	return s.stuck(room, s.tick.Len())
 }
 
 // Sync fsyncs what was deferred: every tick that ended before the call is on the disk when it returns nil. Safe for
