@@ -128,6 +128,18 @@ func (b backend) CountSlot(slot ring.Slot) (int64, wire.Result) {
 
 // Info gives the numbers that the node owns.
 func (b backend) Info(section string) []resp.InfoField {
+	switch section {
+	case "ring", "siblings", "repair", "keyspace", "persistence", "stats":
+	case "config":
+		_, port, _ := net.SplitHostPort(b.n.opts.Listen)
+		return []resp.InfoField{
+			{Name: "dir", Value: b.n.opts.Dir},
+			{Name: "appendfsync", Value: b.n.opts.Durability.String()},
+			{Name: "port", Value: port},
+		}
+	default:
+		return nil
+	}
 	st := b.n.Status()
 	i := func(x int64) string { return strconv.FormatInt(x, 10) }
 	switch section {
@@ -180,7 +192,11 @@ func (b backend) Info(section string) []resp.InfoField {
 		}
 		return []resp.InfoField{{Name: "db0", Value: fmt.Sprintf("keys=%d", st.OwnKeys)}}
 	case "persistence":
-		return []resp.InfoField{{Name: "aof_current_size", Value: i(st.DiskBytes)}}
+		fields := []resp.InfoField{{Name: "aof_current_size", Value: i(st.DiskBytes)}}
+		if st.DiskFull { // what Redis calls it when it refuses writes with MISCONF
+			fields = append(fields, resp.InfoField{Name: "aof_last_write_status", Value: "err"})
+		}
+		return fields
 	case "stats":
 		return []resp.InfoField{
 			{Name: "sloppy_reads", Value: i(int64(st.Coord.SloppyReads))},
@@ -191,11 +207,6 @@ func (b backend) Info(section string) []resp.InfoField {
 			{Name: "alarms_two_values", Value: i(int64(st.twoValues()))},
 			{Name: "unreadable_rows", Value: i(int64(st.unreadable()))},
 			{Name: "keys_pulled", Value: i(int64(st.Pull.KeysTaken))},
-		}
-	case "config":
-		return []resp.InfoField{
-			{Name: "dir", Value: b.n.opts.Dir},
-			{Name: "appendfsync", Value: b.n.opts.Durability.String()},
 		}
 	}
 	return nil

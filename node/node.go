@@ -55,7 +55,8 @@ type Node struct {
 		inRound bool // the loop ends its round
 		open    bool // something was done since the last tick ended that only step has seen
 		company company
-		idle    bool   // the timers are slow
+		idle    bool // the timers are slow
+		notes   notes
 		pace    pace   // of repair
 		ended   uint64 // operations when the pace was last set
 
@@ -247,6 +248,7 @@ func (n *Node) timers() {
 				part.Tick(now)
 			}
 			n.mu.repair.fence()
+			n.note(now)
 			n.perform(n.mu.agree.Tick(now))
 			if now-n.mu.skew.judged >= 1000 {
 				n.judgeClock(now)

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"errors"
+
 	"shoal/antientropy"
 	"shoal/coord"
+	"shoal/engine"
 	"shoal/handoff"
 	"shoal/ring"
 )
@@ -29,7 +32,8 @@ type Status struct {
 	SiblingsKeys int64
 	SiblingsMax  int64
 	DiskBytes    int64
-	Pending      int // operations that wait for other nodes
+	DiskFull     bool // writes are refused
+	Pending      int  // operations that wait for other nodes
 
 	Coord coord.Stats
 	Pull  antientropy.Stats
@@ -87,6 +91,7 @@ func (n *Node) Status() Status {
 		Incarnation: uint64(n.store.Incarnation()),
 		R:           n.opts.R, W: n.opts.W,
 		ClockOff: n.mu.skew.off,
+		DiskFull: errors.Is(n.store.Full(), engine.ErrFull),
 		Pending:  n.mu.coord.Pending(), PacePercent: 100 * n.mu.pace.share / fullPace,
 		Coord: n.mu.coord.Stats, Pull: n.mu.puller.Stats, Compare: n.mu.comparer.Stats,
 		CompareAgeMs: n.mu.comparer.Age(n.now()), CompareDue: n.mu.comparer.Due(n.now()),

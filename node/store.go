@@ -61,13 +61,6 @@ func (s store) Range(p ring.Partition, first bool, after wire.Ref, limit, maxByt
 	return s.Store.Range(p, first, after, limit, maxBytes, fn)
 }
 
-func (s store) Fill(p ring.Partition, on bool) error {
-	if on {
-		s.log.Warn("the partition's replica is behind the others: it is filled from them", "partition", p)
-	}
-	return s.Store.Fill(p, on)
-}
-
 func (s store) Renew(p ring.Partition) error {
 	s.log.Error("a row was damaged or lost: the partition's replica begins a new life", "partition", p)
 	if err := s.Store.Renew(p); err != nil {

@@ -52,6 +52,12 @@ func TestALostDiskIsReplacedAndFilled(t *testing.T) {
 			t.Fatalf("%d members, and the id before and after the loss is %s, %s", st.Members, old, st.ID)
 		}
 		w.filled(20*time.Second, n1, n2, n3)
+		time.Sleep(6 * time.Second)
+		for _, line := range []string{"replicas lack what the other owners have", "the replicas are filled"} {
+			if n := strings.Count(w.logs.String(), line); n != 1 {
+				t.Errorf("%d lines say: %s", n, line)
+			}
+		}
 		n1.kill()
 		n3.kill()
 		time.Sleep(3 * time.Second)
