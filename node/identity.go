@@ -28,17 +28,31 @@ const (
 	metaAcceptor = "acceptor"
 )
 
+// unusable is why a node does not start in its folder, and what to do.
+func (n *Node) unusable(format string, args ...any) error {
+	return fmt.Errorf("the folder %s cannot be used: %w. Put it back from a copy, or start the node with an empty folder and --join to be filled from the other members", n.opts.Dir, fmt.Errorf(format, args...))
+}
+
 // recover reads who this node is and which map it had, or makes a new identity in an empty folder. The map is nil for
 // a node that has not founded or joined a cluster yet.
 func (n *Node) recover() (*ring.Map, error) {
-	raw, err := n.store.Meta(metaIdentity)
+	m, err := n.recoverMap()
 	if err != nil {
 		return nil, err
 	}
+	raw, err := n.store.Meta(metaIdentity)
+	if err == nil && raw != nil {
+		err = json.Unmarshal(raw, &n.id)
+	}
+	if err != nil {
+		return nil, n.unusable("the identity is damaged: %w", err)
+	}
+	holds := m != nil || len(n.store.Partitions()) > 0
 	if raw == nil {
-		n.id = identity{Node: ring.NodeID(n.world.Random() | 1), Name: n.opts.Name, Seeds: n.opts.Join}
-	} else if err := json.Unmarshal(raw, &n.id); err != nil {
-		return nil, fmt.Errorf("the identity kept in %s is damaged: %w", n.opts.Dir, err)
+		if holds { // rows of whoever it was must not get into another cluster, or count as another member's
+			return nil, n.unusable("it holds data, but the identity is lost")
+		}
+		n.id = identity{Node: ring.NodeID(n.world.Random() | 1), Name: n.opts.Name, Seeds: n.opts.Join, acceptor: n.id.acceptor}
 	}
 	if n.id.Name != n.opts.Name {
 		return nil, fmt.Errorf("the folder %s belongs to the node %q, not %q: start it under its own name, or use another folder", n.opts.Dir, n.id.Name, n.opts.Name)
@@ -51,10 +65,10 @@ func (n *Node) recover() (*ring.Map, error) {
 	if err := n.member().Validate(); err != nil {
 		return nil, err
 	}
-	if err := n.saveIdentity(); err != nil {
-		return nil, err
+	if m == nil && holds && len(n.id.Seeds) == 0 { // it would found another cluster over its rows
+		return nil, n.unusable("it holds data, but the ring map is lost")
 	}
-	return n.recoverMap()
+	return m, n.saveIdentity()
 }
 
 func (n *Node) saveIdentity() error {
@@ -71,14 +85,18 @@ func (n *Node) recoverMap() (*ring.Map, error) {
 		n.id.acceptor, err = ring.DecodeAcceptorState(raw)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the acceptor state kept in %s is damaged: %w", n.opts.Dir, err)
+		return nil, n.unusable("the acceptor state is damaged: %w", err)
 	}
-	if raw, err = n.store.Meta(metaMap); err != nil || raw == nil {
-		return nil, err
+	raw, err = n.store.Meta(metaMap)
+	if err == nil && raw == nil {
+		return nil, nil
 	}
-	m, err := ring.DecodeMap(raw)
+	var m *ring.Map
+	if err == nil {
+		m, err = ring.DecodeMap(raw)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the ring map kept in %s is damaged: %w", n.opts.Dir, err)
+		return nil, n.unusable("the ring map is damaged: %w", err)
 	}
 	if n.opts.N != 0 && n.opts.N != m.N {
 		return nil, fmt.Errorf("the cluster was founded with N=%d, which cannot be changed: do not start its node with N=%d", m.N, n.opts.N)

@@ -114,6 +114,14 @@ func (o *Options) fill() error {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	if _, _, err := net.SplitHostPort(o.Peer); err != nil {
+		return fmt.Errorf("peer address %q: want host:port", o.Peer)
+	}
+	for _, a := range o.Join { // it would be kept in the folder, and be tried for ever
+		if h, p, err := net.SplitHostPort(a); err != nil || h == "" || p == "" {
+			return fmt.Errorf("address of a member to join %q: want host:peerport", a)
+		}
+	}
 	for _, a := range []string{o.Announce, o.AnnouncePeer} {
 		h, _, err := net.SplitHostPort(a)
 		if err != nil {

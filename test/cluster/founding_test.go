@@ -225,3 +225,51 @@ func TestANodeMayMove(t *testing.T) {
 		})
 	})
 }
+
+// A folder that holds data, and not whose or of which cluster, is not taken for an empty one.
+func TestAFolderThatLostItsIdentityOrMapIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		n1 := w.machine("n1").up()
+		do(t, n1.client(), "SET", "k", "v")
+		n1.stop()
+		lose := func(names ...string) func() {
+			var back []func() error
+			for _, name := range names {
+				path := fmt.Sprintf("/data/meta/%x.meta", name)
+				if err := n1.disk.Rename(path, path+"x"); err != nil {
+					t.Fatal(err)
+				}
+				back = append(back, func() error { return n1.disk.Rename(path+"x", path) })
+			}
+			return func() {
+				for _, f := range back {
+					if err := f(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		for _, x := range []struct {
+			names []string
+			says  string
+		}{
+			{[]string{"map"}, "the ring map is lost"},
+			{[]string{"identity"}, "the identity is lost"},
+			{[]string{"identity", "map"}, "the identity is lost"},
+		} {
+			restore := lose(x.names...)
+			n1.refused("/data", x.says, "--join")
+			restore()
+		}
+		want(t, n1.up().client(), "v", "GET", "k")
+	})
+}
+
+func TestAWrongAddressOfAMemberIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		for _, wrong := range []string{"n1", ":16379", "n1:", "http://n1:1"} {
+			m := w.machine("n2", func(o *node.Options) { o.Join = []string{wrong} })
+			m.refused("want host:peerport", wrong)
+		}
+	})
+}
