@@ -142,7 +142,7 @@ func (n *Node) onMap(from ring.NodeID, blob []byte) {
 	}
 	m, err := ring.DecodeMap(blob)
 	if err != nil || m.Cluster != n.mu.ring.Cluster {
-		n.log.Error("a peer's ring map cannot be used", "peer", from, "err", err)
+		n.log.Error("a peer's ring map cannot be used", "peer", n.nameOf(from), "err", err)
 		return
 	}
 	n.adopt(m)

@@ -20,6 +20,7 @@ func (n *Node) transportConfig() tcp.Config {
 		Secret:     n.opts.Secret,
 		IsLoopback: n.world.IsLoopback,
 		Log:        n.log,
+		Name:       n.nameOf,
 		Loop:       n.loop,
 		OnFrame:    n.onFrame,
 		OnUp:       n.onUp,
@@ -80,7 +81,7 @@ func (n *Node) onFrame(from ring.NodeID, incarnation uint64, frame []byte, more 
 		}
 		h, items, err := n.mu.memory.take(frame)
 		if err != nil {
-			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", from, "err", err)
+			n.log.Error("a frame of a peer cannot be read and was dropped", "peer", n.nameOf(from), "err", err)
 			return
 		}
 		n.heard(now, from, h)
@@ -136,7 +137,7 @@ func (n *Node) onItem(now int64, from ring.NodeID, it *wire.Item) {
 		if msg, err := ring.DecodeAgreeMsg(it.Blob); err == nil {
 			n.perform(n.mu.agree.Step(now, from, msg))
 		} else {
-			n.log.Error("a message of the map agreement cannot be read", "peer", from, "err", err)
+			n.log.Error("a message of the map agreement cannot be read", "peer", n.nameOf(from), "err", err)
 		}
 	case wire.ItemSurvey:
 		n.onSurvey(now, from, it)

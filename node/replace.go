@@ -55,7 +55,7 @@ func (n *Node) successor(m *ring.Map, req joinRequest, deadline time.Time) (next
 		if retry, refused = n.gone(x); retry != "" || refused != "" {
 			return nil, retry, refused
 		}
-		n.log.Warn("a member is gone: its place is given to a node with an empty folder", "name", x.Name, "old", x.ID, "new", req.Member.ID)
+		n.log.Warn("a member is gone: its place is given to a node with an empty folder", "name", x.Name, "old", x.ID.Hex(), "new", req.Member.ID.Hex())
 		return func(m *ring.Map) (*ring.Map, error) { return m.WithReplacement(x.ID, req.Member) }, "", ""
 	}
 	keys, err := n.clusterKeys(m, deadline)
@@ -63,7 +63,7 @@ func (n *Node) successor(m *ring.Map, req joinRequest, deadline time.Time) (next
 	case err != nil:
 		return nil, err.Error(), ""
 	case keys > 0:
-		return nil, "", fmt.Sprintf("the cluster holds %d keys, and joining a cluster that holds data is not supported yet: join while it is empty", keys)
+		return nil, "", "the cluster holds keys, and joining a cluster that holds data is not supported yet: join while it is empty"
 	}
 	return func(m *ring.Map) (*ring.Map, error) { return m.WithMember(req.Member) }, "", ""
 }

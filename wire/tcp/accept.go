@@ -91,7 +91,7 @@ func (t *Transport) receivePeer(conn net.Conn) {
 		err = conn.SetDeadline(time.Time{})
 	}
 	if err != nil {
-		t.log.warn("peer "+kindOf(err), "peer refused", "addr", conn.RemoteAddr(), "peer", remote.Node, "cause", err)
+		t.log.warn("peer "+kindOf(err), "peer refused", "addr", conn.RemoteAddr(), "peer", t.cfg.Name(remote.Node), "cause", err)
 		t.drop(conn)
 		return
 	}

@@ -59,12 +59,13 @@ type Config struct {
 	Secret     []byte              // cluster secret; empty: only loopback addresses are spoken to
 	IsLoopback func(net.Addr) bool // nil: the address is a loopback IP
 
-	MaxFrame  int           // bytes of one frame; 0: DefaultMaxFrame
-	MaxQueued int           // bytes waiting for one peer; 0: DefaultMaxQueued
-	PingEvery time.Duration // 0: DefaultPingEvery
-	DownAfter time.Duration // silence after which a peer is down; 0: DefaultDownAfter
-	Log       *slog.Logger  // nil: discarded
-	Loop      *loop.Loop    // reads the peers' connections that it can; nil: each has a goroutine
+	MaxFrame  int                      // bytes of one frame; 0: DefaultMaxFrame
+	MaxQueued int                      // bytes waiting for one peer; 0: DefaultMaxQueued
+	PingEvery time.Duration            // 0: DefaultPingEvery
+	DownAfter time.Duration            // silence after which a peer is down; 0: DefaultDownAfter
+	Log       *slog.Logger             // nil: discarded
+	Name      func(ring.NodeID) string // of a node in log lines; nil: its id
+	Loop      *loop.Loop               // reads the peers' connections that it can; nil: each has a goroutine
 
 	// OnFrame takes a frame. The slice is valid during the call only. more says that the next call, of OnFrame or
 	// OnDown, comes without a wait for the network, since another whole frame has already been read, or that the loop's
@@ -98,6 +99,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Name == nil {
+		c.Name = ring.NodeID.String
 	}
 	if c.IsLoopback == nil {
 		c.IsLoopback = isLoopback

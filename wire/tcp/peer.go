@@ -98,7 +98,6 @@ func (t *Transport) exchange(p *peer, l *link) {
 	l.close(t.readWhole(p.id, l))
 	p.link.Store(nil)
 	<-writerDone
-	t.log.info("peer down", "peer is down", "peer", p.id, "cause", l.cause)
 	t.cfg.OnDown(p.id, l.remote.Incarnation, l.cause)
 }
 
@@ -136,7 +135,7 @@ func (t *Transport) keepDialling(p *peer) {
 			t.serve(p, l)
 			wait = minBackoff
 		} else if p.ctx.Err() == nil {
-			t.log.info("dial "+kindOf(err), "peer not reached", "peer", p.id, "addr", *p.addr.Load(), "cause", err)
+			t.log.info("dial "+kindOf(err), "peer not reached", "peer", t.cfg.Name(p.id), "addr", *p.addr.Load(), "cause", err)
 		}
 		select {
 		case <-time.After(wait):

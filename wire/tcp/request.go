@@ -102,7 +102,7 @@ func (t *Transport) receiveStranger(conn net.Conn) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) { // who only asks who is here hangs up: see Probe
 		t.log.warn("stranger "+kindOf(err), "stranger not served",
-			"addr", conn.RemoteAddr(), "node", remote.Node, "cause", err)
+			"addr", conn.RemoteAddr(), "peer", t.cfg.Name(remote.Node), "cause", err)
 	}
 }
 

@@ -144,7 +144,7 @@ func (t *Transport) Send(to ring.NodeID, unit []byte) bool {
 		return false
 	}
 	if n := len(unit) - HeaderSize; n > t.cfg.MaxFrame {
-		t.log.warn("frame too large", "frame not sent", "peer", to, "bytes", n, "limit", t.cfg.MaxFrame)
+		t.log.warn("frame too large", "frame not sent", "peer", t.cfg.Name(to), "bytes", n, "limit", t.cfg.MaxFrame)
 		return false
 	}
 	if err := l.box.push(unit); err != nil {
