@@ -94,8 +94,18 @@ func TestAHintIsHandedOver(t *testing.T) {
 	if x.machines[d].Held(0) || len(x.machines[d].parts) != 0 {
 		t.Fatal("not deleted")
 	}
-	if s := x.machines[d].Stats; s.Deleted != 1 || s.Replayed == 0 || s.Rejected != 0 {
+	s := x.machines[d].Stats
+	if s.Deleted != 1 || s.Replayed == 0 || s.Rejected != 0 {
 		t.Fatalf("%+v", s)
+	}
+	for _, g := range x.machines[d].Targets() { // what was handed over is told although nothing is left
+		s.Replayed -= g.Replayed
+		if g.Waiting != 0 || g.Replayed == 0 {
+			t.Errorf("%+v", g)
+		}
+	}
+	if s.Replayed != 0 {
+		t.Errorf("%d copies too few are told of", s.Replayed)
 	}
 }
 

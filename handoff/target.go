@@ -27,9 +27,9 @@ func (m *Machine) targetOf(node ring.NodeID) *Target {
 // Waiting is the number of hints kept here, and their bytes.
 func (m *Machine) Waiting() (count int, bytes int64) { return m.store.HintStats() }
 
-// Targets lists the owners of partitions with hints, in the order of their ids.
+// Targets lists the owners of partitions with hints and those that were sent any, in the order of their ids.
 func (m *Machine) Targets() []Target {
-	var out []Target
+	out := make([]Target, 0, len(m.target))
 	at := func(node ring.NodeID) *Target {
 		i, found := slices.BinarySearchFunc(out, node, func(t Target, n ring.NodeID) int {
 			switch {
@@ -48,6 +48,9 @@ func (m *Machine) Targets() []Target {
 			out = slices.Insert(out, i, t)
 		}
 		return &out[i]
+	}
+	for node := range m.target { // order-free: it is sorted into its place
+		at(node)
 	}
 	for _, x := range m.parts {
 		for i, node := range m.ring.OwnersOf(x.partition) {
