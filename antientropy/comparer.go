@@ -180,7 +180,7 @@ func (m *Comparer) Busy(now int64) bool {
 // Due is how many comparisons are due or under way, also with owners that cannot be reached.
 func (m *Comparer) Due(now int64) int {
 	n := len(m.hints)
-	if m.now != nil {
+	if m.now != nil && m.now.of == nil { // else its pair is due until it ends
 		n++
 	}
 	for i := range m.pairs {

@@ -236,6 +236,9 @@ func TestNeverMeansOnlyOnDemand(t *testing.T) {
 	if n := x.comparers[1].Repair(x.now, 0); n != 1 { // the sound one: it tells the other what to look at
 		t.Fatalf("%d comparisons", n)
 	}
+	if x.comparers[1].Tick(x.now); x.comparers[1].now == nil || x.comparers[1].Due(x.now) != 1 {
+		t.Errorf("%d due while it is under way", x.comparers[1].Due(x.now))
+	}
 	x.pass(3000)
 	x.equal(30)
 	if x.comparers[1].Repair(x.now, 1) != 0 {
