@@ -83,7 +83,7 @@ func parseClientFilter(args [][]byte) (show func(id int64) bool, errText string)
 		ids := make(map[int64]bool, len(args)-1)
 		for _, a := range args[1:] {
 			id, ok := parseInt(a)
-			if !ok || id < 1 {
+			if !ok {
 				return nil, errClientID
 			}
 			ids[id] = true

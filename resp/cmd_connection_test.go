@@ -103,6 +103,7 @@ func TestClient(t *testing.T) {
 		{"CLIENT LIST TYPE what", "-ERR Unknown client type 'what'"},
 		{"CLIENT LIST TYPE pubsub", `""`},
 		{"CLIENT LIST ID 77", `""`},
+		{"CLIENT LIST ID 0 -1", `""`},
 	})
 	second.dialogue([]cmdCase{{"CLIENT ID", ":2"}, {"READONLY", "+OK"}})
 	info := first.ask("CLIENT INFO")
