@@ -60,6 +60,9 @@ func markOrigin(dir, path string) error {
 	if err == nil {
 		err = os.Rename(f.Name(), path)
 	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
 	return err
 }
 

@@ -36,4 +36,10 @@ func TestACopyOfAFolderIsKnown(t *testing.T) {
 	if copied, err := putBack(dir); err != nil || copied {
 		t.Fatalf("not an original: %v, %v", copied, err)
 	}
+	if err := markOrigin(dir, filepath.Join(dir, "none", originFile)); err == nil {
+		t.Fatal("written where there is no folder")
+	}
+	if names, _ := filepath.Glob(filepath.Join(dir, originFile+"?*")); len(names) > 0 {
+		t.Fatalf("left behind by what failed: %v", names)
+	}
 }

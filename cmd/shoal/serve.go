@@ -66,6 +66,12 @@ func serve(ctx context.Context, args []string, stderr io.Writer) error {
 			return fmt.Errorf("--%s must be at least 1", name)
 		}
 	}
+	if o.Weight == 0 {
+		return errors.New("--weight must be at least 1")
+	}
+	if o.Timeout <= 0 {
+		return errors.New("--timeout must be more than 0")
+	}
 	for _, name := range []string{"r", "w"} {
 		if v, _ := f.GetInt(name); f.Changed("n") && f.Changed(name) && v > o.N {
 			return fmt.Errorf("--%s=%d cannot be more than --n=%d: there are no more copies", name, v, o.N)
