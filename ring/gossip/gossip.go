@@ -194,6 +194,7 @@ func (g *Gossip) tell() {
 func (g *Gossip) Close() error {
 	g.once.Do(func() {
 		g.cancel()
+		g.log.closed.Store(true)
 		_ = g.list.Leave(leaveTimeout)
 		_ = g.list.Shutdown()
 		g.wg.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,7 +17,8 @@ const (
 
 // limitedLog is where memberlist's lines go.
 type limitedLog struct {
-	log *slog.Logger
+	log    *slog.Logger
+	closed atomic.Bool // what is said of a port that is being closed helps nobody
 
 	mu      sync.Mutex
 	since   time.Time
@@ -40,7 +42,7 @@ func (l *limitedLog) Write(line []byte) (int, error) {
 func (l *limitedLog) print(text string) { l.write(slog.LevelWarn, text) }
 
 func (l *limitedLog) write(level slog.Level, text string) {
-	if !l.log.Enabled(context.Background(), level) {
+	if l.closed.Load() || !l.log.Enabled(context.Background(), level) {
 		return
 	}
 	now := time.Now()
