@@ -16,8 +16,9 @@ const (
 	lonelyAfter = 2 * time.Second // from then on
 )
 
-// askIfMember asks other members, while none is connected, whether the map still lists this node. A map that does is
-// taken over; a member that knows better ends this node.
+// askIfMember asks other members, while none is connected, whether the map still lists this node: at the start at once, one
+// after the other, later when it has been alone for a while. A map that does is taken over; a member that knows better
+// ends this node.
 func (n *Node) askIfMember() {
 	t := time.NewTicker(lonelyEvery)
 	defer t.Stop()
@@ -26,29 +27,27 @@ func (n *Node) askIfMember() {
 		n.fail(err)
 		return
 	}
-	since := time.Now()
-	for i := 0; ; {
-		select {
-		case <-n.ctx.Done():
-			return
-		case <-t.C:
-		}
+	since := time.Now().Add(-lonelyAfter)
+	for i := 0; n.ctx.Err() == nil; {
 		others := n.lonely()
 		if len(others) == 0 {
 			since = time.Now()
-			continue
+		} else if time.Since(since) >= lonelyAfter {
+			m, _, err := n.askToJoin(others[i%len(others)].Peer, request)
+			switch {
+			case err != nil:
+				n.fail(err)
+				return
+			case m != nil:
+				n.tick(func(int64) { n.adopt(m) })
+			}
+			if i++; m == nil && i < len(others) {
+				continue
+			}
 		}
-		if time.Since(since) < lonelyAfter {
-			continue
-		}
-		i++
-		m, _, err := n.askToJoin(others[i%len(others)].Peer, request)
-		switch {
-		case err != nil:
-			n.fail(err)
-			return
-		case m != nil:
-			n.tick(func(int64) { n.adopt(m) })
+		select {
+		case <-n.ctx.Done():
+		case <-t.C:
 		}
 	}
 }
@@ -78,7 +77,7 @@ func (n *Node) lonely() []ring.Member {
 func expelled(m *ring.Map, was ring.Member) string {
 	for _, x := range m.Members {
 		if x.Name == was.Name {
-			return fmt.Sprintf("this node is no longer a member: while it was away another identity took the place of %q (ring map of epoch %d). Its data was not taken over; to come back, start it with an empty folder under a new name", was.Name, m.Epoch)
+			return fmt.Sprintf("this node is no longer a member: while it was away another identity took the place of %q (ring map of epoch %d). Its data was not taken over, and its folder is of no use to the cluster any more", was.Name, m.Epoch)
 		}
 	}
 	return fmt.Sprintf("this node is no longer a member of the ring map (epoch %d)", m.Epoch)
