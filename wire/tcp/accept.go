@@ -1,9 +1,12 @@
 package tcp
 
 import (
+	"errors"
 	"io"
 	"net"
 	"time"
+
+	"shoal/ring"
 )
 
 // accept takes connections until the listener is closed. It rests when accepting fails, as it does for as long as there
@@ -89,6 +92,10 @@ func (t *Transport) receivePeer(conn net.Conn) {
 	}
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
+	}
+	if errors.Is(err, ErrCluster) && t.cfg.Self().Cluster == (ring.ClusterID{}) { // it joins, and a member was faster
+		t.drop(conn)
+		return
 	}
 	if err != nil {
 		t.log.warn("peer "+kindOf(err), "peer refused", "addr", conn.RemoteAddr(), "peer", t.cfg.Name(remote.Node), "cause", err)

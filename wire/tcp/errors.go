@@ -6,7 +6,7 @@ import "errors"
 var (
 	ErrClosed      = errors.New("transport closed")
 	ErrVersion     = errors.New("other protocol version")
-	ErrCluster     = errors.New("other cluster")
+	ErrCluster     = errors.New("other cluster, or none yet")
 	ErrSecret      = errors.New("other cluster secret")
 	ErrUnknownPeer = errors.New("not a member of this node's map")
 	ErrIdentity    = errors.New("another node answers at this address")
