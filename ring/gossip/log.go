@@ -9,10 +9,13 @@ import (
 	"time"
 )
 
-// Anybody who reaches the port can make memberlist write a line, so only so many are written per period.
+// Anybody who reaches the port can make memberlist write a line, so only so many are written per period, and the same
+// line, for instance that a name cannot be looked up, only once in sameEvery.
 const (
 	logPeriod = 10 * time.Second
 	logLines  = 20
+	sameEvery = 5 * time.Minute
+	sameMost  = 100
 )
 
 // limitedLog is where memberlist's lines go.
@@ -24,6 +27,7 @@ type limitedLog struct {
 	since   time.Time
 	lines   int
 	skipped int
+	said    map[string]time.Time
 }
 
 // Write takes one line of memberlist: "[LEVEL] memberlist: text".
@@ -47,6 +51,10 @@ func (l *limitedLog) write(level slog.Level, text string) {
 	}
 	now := time.Now()
 	l.mu.Lock()
+	if last, ok := l.said[text]; ok && now.Sub(last) < sameEvery {
+		l.mu.Unlock()
+		return
+	}
 	skipped := l.skipped
 	if now.Sub(l.since) >= logPeriod {
 		l.since, l.lines, l.skipped = now, 0, 0
@@ -57,6 +65,11 @@ func (l *limitedLog) write(level slog.Level, text string) {
 	over := l.lines > logLines
 	if over {
 		l.skipped++
+	} else {
+		if l.said == nil || len(l.said) >= sameMost {
+			l.said = map[string]time.Time{}
+		}
+		l.said[text] = now
 	}
 	l.mu.Unlock()
 	if over {
