@@ -59,6 +59,8 @@ func (n *Node) join() {
 				n.fail(err)
 			}
 			return
+		case n.ctx.Err() != nil:
+			return
 		case why != last || n.world.Now().Sub(said) > maxReplyLog:
 			last, said = why, n.world.Now()
 			n.log.Info("waiting to join", "member", seed, "reason", why)

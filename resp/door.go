@@ -7,20 +7,16 @@ import (
 	"time"
 )
 
-// What a client is told that is not let in; both texts are Redis's.
+// What a client is told that is not let in. The first text is Redis's, and so is the second's beginning; what to do is what
+// there is here.
 const (
 	textMaxClients = "-ERR max number of clients reached\r\n"
 	textDenied     = "-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for " +
 		"the default user. In this mode connections are only accepted from the loopback interface. If you want to " +
-		"connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable " +
-		"protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting " +
-		"to Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from " +
-		"internet if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just " +
-		"disable the protected mode by editing the Redis configuration file, and setting the protected mode option " +
-		"to 'no', and then restarting the server. 3) If you started the server manually just for testing, restart it " +
-		"with the '--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: " +
-		"You only need to do one of the above things in order for the server to start accepting connections from the " +
-		"outside.\r\n"
+		"connect from external computers you may adopt one of the following solutions: 1) Start the node with a " +
+		"password, in the file that '--requirepass-file' names. 2) Send 'CONFIG SET requirepass <password>' from the " +
+		"loopback interface, which holds until the node stops. 3) Send 'CONFIG SET protected-mode no' from there, which " +
+		"does so too; MAKE SURE then that the node is not publicly accessible from the internet.\r\n"
 )
 
 // How long accepting pauses after an error such as "too many open files", growing while errors follow each other.
