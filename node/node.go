@@ -176,6 +176,9 @@ func (n *Node) openStore() error {
 		}
 		s, err = engine.Open(o)
 	}
+	if errors.Is(err, engine.ErrUnreadable) {
+		return n.unusable("%w", err)
+	}
 	if err != nil {
 		return err
 	}
