@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"shoal/causal"
+	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -125,13 +126,17 @@ func (s *Store) replayDrop(e *entry, seq uint64) error {
 // dropLost empties replicas that have lost their clock, and makes it durable: first in the log, so that nothing before that is
 // replayed again, then in Pebble, where all that there is is older.
 func (s *Store) dropLost() error {
+	var lost []ring.Partition
 	for p, r := range s.replicas.all() {
 		if r.lost {
-			s.log.Error("a replica has lost its clock: it begins empty and is to be filled", "partition", p)
+			lost = append(lost, p)
 			s.dropRows(r, s.wal.seq+1)
 			r.Replica = causal.Replica{Filling: true}
 			s.tick.b = appendBlocked(s.tick.b, entryDrop, p, nil, appendReplica(nil, &r.Replica, nil))
 		}
+	}
+	if len(lost) > 0 {
+		s.log.Error("replicas have lost their clocks: they begin empty and are to be filled", "replicas", len(lost), "partitions", lost)
 	}
 	if s.tick.Len() > 0 {
 		if err := s.push(); err != nil {

@@ -2,12 +2,14 @@ package engine
 
 import (
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 
 	"shoal/causal"
+	"shoal/ring"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -185,6 +187,30 @@ func TestADamagedClock(t *testing.T) {
 	s = mustOpen(t, testOptions(crashed, 6, EverySec))
 	check(0)
 	must(t, s.Close())
+}
+
+// However many clocks are lost, one line says so.
+func TestLostClocksAreToldOfOnce(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	s := mustOpen(t, testOptions(fs, 1, EverySec))
+	must(t, s.Create(0, 1, 2))
+	must(t, closeSpilled(s))
+	s = mustOpen(t, testOptions(fs, 2, EverySec))
+	for p := range ring.Partition(3) {
+		row := snapshotRow(p, s.replicas.of(p))
+		row.value[len(row.value)-1] ^= 1
+		must(t, s.db.Set(row.name, row.value, pebble.NoSync))
+	}
+	must(t, s.db.Flush())
+	must(t, s.Close())
+	var out strings.Builder
+	o := testOptions(fs, 3, EverySec)
+	o.Log = slog.New(slog.NewTextHandler(&out, nil))
+	s = mustOpen(t, o)
+	must(t, s.Close())
+	if strings.Count(out.String(), "lost their clocks") != 1 || !strings.Contains(out.String(), "replicas=3") {
+		t.Fatal(out.String())
+	}
 }
 
 // A snapshot in the log makes up for an unreadable one in the sorted store.
