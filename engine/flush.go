@@ -50,6 +50,10 @@ func (s *Store) recount(p ring.Partition, r *replica) {
 			return true
 		})
 	}
+	if err != nil && len(r.Horizon) == 0 { // a log that is damaged, or full
+		r.counts.clear(&s.stats)
+		err = s.Scan(p, 0, func(row Row) bool { count(row.Container); return true })
+	}
 	if err != nil {
 		s.log.Error("counting after a flush met unreadable rows; the counters are too low", "partition", p, "error", err)
 	}

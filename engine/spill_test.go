@@ -296,3 +296,32 @@ func closeSpilled(s *Store) error {
 	s.wal.close()
 	return errors.Join(err, s.releaseRun(err == nil))
 }
+
+// A flush counts what it leaves also when the log takes nothing at the moment.
+func TestCountsOfAFlushThatMeetsAFullDisk(t *testing.T) {
+	var full atomic.Bool
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if full.Load() && op.Kind == errorfs.OpFileWriteAt {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	s := mustOpen(t, testOptions(disk, 1, EverySec))
+	defer func() { must(t, s.Close()) }()
+	must(t, s.Create(0))
+	set(t, s, 0, "k", "v", 0)
+	must(t, s.EndTick())
+	dropped := s.Replica(0).Clock.Clone()
+	set(t, s, 0, "kept", "v", 0)
+	full.Store(true)
+	s.Flush(0, s.Replica(0).Next(), &dropped)
+	if err := s.EndTick(); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	full.Store(false)
+	must(t, s.EndTick())
+	if s.Count(0, 0) != 1 {
+		t.Fatalf("%d keys", s.Count(0, 0))
+	}
+	checkCounts(t, s, 0, 1)
+}
