@@ -22,9 +22,9 @@ import (
 type round struct {
 	through   uint32
 	mark      uint64
-	segments  []uint32 // whose dots are to be kept
-	states    []pair   // snapshots of replicas, and the mark
-	dots      int64    // kept, with the bytes of their rows
+	segments  []fullSegment // whose dots are to be kept
+	states    []pair        // snapshots of replicas, and the mark
+	dots      int64         // kept, with the bytes of their rows
 	dotBytes  int64
 	horizons  []causal.Vector // by partition: dots up to them are not kept
 	droppedAt []uint64        // by partition: nor are those of records before it
@@ -33,6 +33,17 @@ type round struct {
 	lists     []dirtyRows
 	list, at  int // how far gathering has come
 	rows      []record
+	asks      bool   // the spiller gave it back: a segment is damaged, and tell has not seen it
+	told      []pair // the dots of what the spiller could not read
+}
+
+// fullSegment is one as a round found it.
+type fullSegment struct {
+	num     uint32
+	end     int64 // of its records
+	damaged bool
+	from    int64 // where the first record is that cannot be read
+	told    bool
 }
 
 type pair struct{ name, value []byte }
@@ -85,7 +96,7 @@ func (s *Store) newRound(through uint32) *round {
 	r.mark, r.states = s.takeEnds(through)
 	for _, seg := range s.wal.live {
 		if seg.num <= through {
-			r.segments = append(r.segments, seg.num)
+			r.segments = append(r.segments, fullSegment{num: seg.num, end: seg.at})
 		}
 	}
 	for _, d := range s.dirty {
@@ -167,8 +178,53 @@ func (s *Store) advance(limit int) {
 	}
 	select {
 	case <-s.spiller.done:
-		s.finish()
+		s.spiltOrAsked()
 	default:
+	}
+}
+
+func (s *Store) spiltOrAsked() {
+	if !s.round.asks {
+		s.finish()
+		return
+	}
+	s.tell(s.round)
+	s.spiller.in <- s.round
+}
+
+// tell finds the dots in what the spiller could not read: the index knows them all, and most entries can be read one by
+// one. Those that cannot stay in the log as unreadable. Left out they would look like dots that nobody needs, and whoever pulls
+// would take over our clock without their rows.
+func (s *Store) tell(r *round) {
+	r.asks = false
+	s.indexDots()
+	for i := range r.segments {
+		seg := &r.segments[i]
+		if !seg.damaged || seg.told {
+			continue
+		}
+		seg.told = true
+		s.stats.unreadable.Add(1)
+		lost := 0
+		for p, rep := range s.replicas.all() {
+			for _, e := range rep.dots {
+				for _, at := range e.dots {
+					d := causal.Dot{Actor: e.actor, Seq: at.seq}
+					if at.segment != seg.num || int64(at.off) < seg.from || r.horizons[p].Covers(d) {
+						continue
+					}
+					name := appendDot(nil, p, d)
+					row := pair{name, []byte{0}} // no seal: unreadable
+					if _, err := s.liveEntry(d, at); err == nil {
+						row.value = appendDotRow(nil, name, &s.scratch.entry)
+					} else {
+						lost++
+					}
+					r.told = append(r.told, row)
+				}
+			}
+		}
+		s.log.Error("a segment of the log is damaged; its rows are in memory", "segment", seg.num, "at", seg.from, "unreadable log entries", lost)
 	}
 }
 
@@ -208,7 +264,7 @@ func (s *Store) waitForRoom() {
 		}
 		select {
 		case <-s.spiller.done:
-			s.finish()
+			s.spiltOrAsked()
 		case <-s.spiller.upset:
 		}
 	}

@@ -103,17 +103,25 @@ func (w *spiller) persist(r *round) bool {
 
 var errStopping = errors.New("engine: the store is being closed")
 
-// spill puts the round into Pebble. When it returns nil everything is on the disk.
+// spill puts the round into Pebble. When it returns nil everything is on the disk, or the round asks.
 func (w *spiller) spill(r *round) error {
 	w.slice = time.Now()
 	// What left a row out of the round, a later write of it, must not be lost after this step.
 	if err := w.wal.sync(); err != nil {
 		return err
 	}
-	for _, num := range r.segments {
-		if err := w.spillDots(r, num); err != nil {
+	if err := w.spillTold(r); err != nil {
+		return err
+	}
+	for i := range r.segments {
+		seg := &r.segments[i]
+		if err := w.spillDots(r, seg); err != nil {
 			return err
 		}
+		r.asks = r.asks || seg.damaged && !seg.told
+	}
+	if r.asks {
+		return nil
 	}
 	slices.SortFunc(r.rows, func(a, b record) int { return bytes.Compare(a.name(), b.name()) })
 	slices.SortFunc(r.states, func(a, b pair) int { return bytes.Compare(a.name, b.name) })
@@ -141,9 +149,22 @@ func (w *spiller) spill(r *round) error {
 	return t.ingest()
 }
 
-// spillDots keeps the dots of a segment that is about to be recycled, those above the horizons.
-func (w *spiller) spillDots(r *round, num uint32) error {
-	f, err := w.fs.Open(w.wal.path(num))
+// spillTold keeps the dots that the single caller told. Those of them that can be read after all follow.
+func (w *spiller) spillTold(r *round) error {
+	slices.SortFunc(r.told, func(a, b pair) int { return bytes.Compare(a.name, b.name) })
+	t := tables{w: w}
+	for i, d := range r.told {
+		if i == 0 || !bytes.Equal(d.name, r.told[i-1].name) {
+			t.set(d.name, d.value)
+		}
+	}
+	return t.ingest()
+}
+
+// spillDots keeps the dots of a segment that is about to be recycled, those above the horizons, and notes where it is
+// damaged.
+func (w *spiller) spillDots(r *round, seg *fullSegment) error {
+	f, err := w.fs.Open(w.wal.path(seg.num))
 	if err != nil {
 		return err
 	}
@@ -156,9 +177,12 @@ func (w *spiller) spillDots(r *round, num uint32) error {
 	}
 	var dots []pair
 	var e entry
-	for at := 0; ; {
-		rec, ok := recordAt(b, at, num)
+	for at := 0; int64(at) < seg.end; {
+		rec, ok := recordAt(b, at, seg.num)
 		if !ok {
+			if !seg.damaged || int64(at) < seg.from {
+				seg.damaged, seg.from, seg.told = true, int64(at), false
+			}
 			break
 		}
 		at = rec.end()

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
+
+	"shoal/causal"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -163,4 +166,62 @@ func TestAFlippedBitInALiveEntry(t *testing.T) {
 		t.Fatalf("a flipped bit is answered as an entry: %v", err)
 	}
 	must(t, s.wal.sync())
+}
+
+// A segment that was damaged while the store is open goes to the sorted store like any other: its rows are in memory,
+// and its log entries are read one by one. One that cannot be read stays, as unreadable; none is missing without a word.
+func TestARoundOverADamagedSegment(t *testing.T) {
+	for name, hit := range map[string]bool{"in a value": false, "in a name": true} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			o := testOptions(fs, 1, EverySec)
+			tiny(&o)
+			s := mustOpen(t, o)
+			must(t, s.Create(0))
+			keys := 0
+			write := func() int64 {
+				at := s.wal.current().at
+				set(t, s, 0, fmt.Sprint("key", keys), strings.Repeat("v", 500), 0)
+				keys++
+				must(t, s.EndTick())
+				return at
+			}
+			for range 20 {
+				write()
+			}
+			at := write() + 300
+			if hit {
+				at += tickHeader + entryHeader + 7 - 300
+			}
+			b := content(t, fs, onlySegment)
+			f, err := fs.OpenReadWrite(onlySegment, vfs.WriteCategoryUnspecified)
+			must(t, err)
+			_, err = f.WriteAt([]byte{b[at] ^ 1}, at)
+			must(t, err)
+			must(t, f.Close())
+			for s.Stats().Spills == 0 {
+				write()
+			}
+			settle(t, s, func() bool { return s.round == nil })
+			entries := 0
+			clock := causal.Clock{}
+			err = s.Log(0, &clock, 0, func(e LogEntry) bool { entries++; clock.Add(e.Dot); return true })
+			if hit {
+				if !errors.Is(err, ErrUnreadable) || entries != 20 {
+					t.Fatalf("%d entries before the damaged one: %v", entries, err)
+				}
+				clock.Add(causal.Dot{Actor: s.Replica(0).Life, Seq: 21})
+				entries, err = entries+1, s.Log(0, &clock, 0, func(LogEntry) bool { entries++; return true })
+			}
+			if must(t, err); entries != keys || s.Logged(0) != keys || s.Stats().Unreadable == 0 {
+				t.Fatalf("%d entries of %d, counted %d", entries, keys, s.Logged(0))
+			}
+			must(t, s.Close())
+			s = mustOpen(t, o)
+			if s.TailMayBeLost() || s.Count(0, 0) != int64(keys) {
+				t.Fatalf("%d rows of %d", s.Count(0, 0), keys)
+			}
+			must(t, s.Close())
+		})
+	}
 }
