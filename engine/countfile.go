@@ -35,6 +35,10 @@ var errCounts = errors.New("malformed counters")
 
 // saveCounts writes the file, when nothing is written to the log any more. Without it the next Open takes longer.
 func (s *Store) saveCounts() error {
+	// An old one must not stay: when the log has lost records, other ones have their sequences.
+	if err := s.fs.Remove(s.fs.PathJoin(s.opt.Dir, countsFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
 	if s.stats.unreadable.Load() > 0 {
 		return nil
 	}

@@ -131,3 +131,31 @@ func TestCountersThatCannotBeUsedCostAScan(t *testing.T) {
 	must(t, replaceFile(fs, o.Dir, countsFile, old))
 	reopen("of an earlier state", false)
 }
+
+// A log that lost records comes to the same sequence again by another way: the counters of the first are not used.
+func TestCountersOfWhatTheLogLost(t *testing.T) {
+	fs := vfs.NewMem()
+	o := testOptions(fs, 1, EverySec)
+	o.scanAtMost = -1
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	for i := range 20 {
+		set(t, s, 0, fmt.Sprint("key", i), "v", 0)
+		must(t, s.EndTick())
+		must(t, s.Sync())
+	}
+	must(t, s.Close())
+	last := s.wal.seq
+	b := content(t, fs, onlySegment)
+	b[len(b)/2] ^= 1
+	must(t, replaceFile(fs, "data/log", segmentName(1), b))
+	s = mustOpen(t, o)
+	for s.wal.seq < last {
+		set(t, s, 0, "one", "v", 0)
+		must(t, s.EndTick())
+	}
+	must(t, s.Close())
+	s = mustOpen(t, o)
+	defer func() { must(t, s.Close()) }()
+	checkCounts(t, s, 0, 1)
+}
