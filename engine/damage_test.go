@@ -252,3 +252,28 @@ func TestInsideBubbles(t *testing.T) {
 }
 
 var _ io.Closer = (*Store)(nil)
+
+// Behind a failed fsync none succeeds, also for who waited for it meanwhile: nothing new is durable.
+func TestNoFsyncSucceedsBehindAFailedOne(t *testing.T) {
+	var broken atomic.Bool
+	disk := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSyncData && broken.Load() {
+			return errors.New("input/output error")
+		}
+		return nil
+	}))
+	o := testOptions(disk, 1, EverySec)
+	o.OnFatal = func(error) {}
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	d := set(t, s, 0, "k", "v", 0)
+	must(t, s.EndTick())
+	broken.Store(true)
+	if s.Sync() == nil {
+		t.Fatal("no error")
+	}
+	broken.Store(false)
+	if err := s.wal.sync(); err == nil || s.Durable(0).Contains(d) { // as a round does
+		t.Fatalf("%v, durable: %v", err, s.Durable(0).Contains(d))
+	}
+}

@@ -44,6 +44,7 @@ type seglog struct {
 	live []*segment // oldest first
 
 	syncing chan struct{} // held by who fsyncs
+	lost    error         // under syncing: a failed fsync; no later one says that those bytes are on the disk
 	spares  spares
 }
 
@@ -89,6 +90,9 @@ func (l *seglog) append(b []byte) (at int64, err error) {
 func (l *seglog) sync() error {
 	l.syncing <- struct{}{}
 	defer func() { <-l.syncing }()
+	if l.lost != nil {
+		return l.lost
+	}
 	var files []*segment
 	l.mu.Lock()
 	upto := l.seq
@@ -104,6 +108,7 @@ func (l *seglog) sync() error {
 		if err := s.write.SyncData(); err != nil {
 			// Never repeated: the kernel may have dropped the pages and report success the second time.
 			err = fmt.Errorf("engine: fsync of the log failed: %w", err)
+			l.lost = err
 			l.fail(err)
 			return err
 		}
