@@ -124,8 +124,9 @@ func (s *Store) replayDrop(e *entry, seq uint64) error {
 }
 
 // dropLost empties replicas that have lost their clock, and makes it durable: first in the log, so that nothing before that is
-// replayed again, then in Pebble, where all that there is is older.
-func (s *Store) dropLost() error {
+// replayed again, then in Pebble, where all that there is is older. When all are emptied for what the log lost, Pebble
+// counts on the log up to here and no further: else the next Open would empty them again, with what came since.
+func (s *Store) dropLost(rec *recovery) error {
 	var lost []ring.Partition
 	for p, r := range s.replicas.all() {
 		if r.lost {
@@ -148,6 +149,10 @@ func (s *Store) dropLost() error {
 		}
 	}
 	t := tables{w: s.newSpiller()}
+	if rec.unsound() {
+		m := markRow(rec.through, rec.mark, s.wal.seq)
+		t.set(m.name, m.value)
+	}
 	for _, space := range []byte{spaceLog, spaceData} {
 		for p, r := range s.replicas.all() {
 			if r.drops {

@@ -257,3 +257,59 @@ func TestWhatIsKeptAside(t *testing.T) {
 	}
 	must(t, s.Close())
 }
+
+// A store that was emptied because of damage is emptied once: what came since is there at the next Open. When the
+// record of the emptying is damaged, it is emptied again.
+func TestAnEmptiedStoreStaysAsItIs(t *testing.T) {
+	rng := rand.New(rand.NewPCG(0, 41))
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, 1, EverySec)
+	tiny(&o)
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	for range 600 {
+		for range 5 {
+			set(t, s, 0, fmt.Sprint("key", rng.IntN(1500)), strings.Repeat("v", rng.IntN(500)), 0)
+		}
+		must(t, s.EndTick())
+	}
+	settle(t, s, func() bool { return s.round == nil })
+	set(t, s, 0, "key", "v", 0)
+	must(t, s.EndTick())
+	first := s.wal.live[0].num
+	must(t, s.Close())
+	damage := func(num uint32, at int) {
+		t.Helper()
+		b := content(t, fs, s.wal.path(num))
+		b[at] ^= 1
+		must(t, replaceFile(fs, "data/log", segmentName(num), b))
+	}
+	damage(first, 100)
+
+	s = mustOpen(t, o)
+	if r := s.Replica(0); !r.Filling || !r.Clock.IsZero() {
+		t.Fatalf("%+v", r)
+	}
+	emptied := s.wal.current().num
+	must(t, s.Fill(0, false))
+	for i := range 10 {
+		set(t, s, 0, fmt.Sprint("filled", i), "v", 0)
+		must(t, s.EndTick())
+		must(t, s.Sync())
+	}
+	must(t, s.Close())
+	for range 2 {
+		s = mustOpen(t, o)
+		if s.Replica(0).Filling || s.Count(0, 0) != 10 || get(t, s, 0, "filled3", 0) != "v" {
+			t.Fatalf("filling: %v, %d rows", s.Replica(0).Filling, s.Count(0, 0))
+		}
+		must(t, s.Close())
+	}
+
+	damage(emptied, tickHeader)
+	s = mustOpen(t, o)
+	if r := s.Replica(0); !r.Filling || !r.Clock.IsZero() || s.Count(0, 0) != 0 {
+		t.Fatalf("%+v with %d rows", r, s.Count(0, 0))
+	}
+	must(t, s.Close())
+}

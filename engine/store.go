@@ -172,7 +172,7 @@ func (s *Store) recover() error {
 			rep.lost = true
 		}
 	}
-	if err := s.dropLost(); err != nil {
+	if err := s.dropLost(r); err != nil {
 		return err
 	}
 	if r.damaged {
