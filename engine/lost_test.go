@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"shoal/causal"
@@ -312,4 +313,57 @@ func TestAnEmptiedStoreStaysAsItIs(t *testing.T) {
 		t.Fatalf("%+v with %d rows", r, s.Count(0, 0))
 	}
 	must(t, s.Close())
+}
+
+// A crash anywhere in the Open that finds damage: the next one ends with what it would have ended with. The damage is where
+// only segments that are then put aside prove it, and a round had begun to keep the dots of those.
+func TestCrashesWhileOpenLooksAtDamage(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 43))
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, 1, EverySec)
+	tiny(&o)
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	wrote := map[causal.Dot]string{}
+	for i := 0; len(s.wal.live) < 3; i++ {
+		key := fmt.Sprint("key", i)
+		wrote[set(t, s, 0, key, strings.Repeat("v", 500), 0)] = key
+		must(t, s.EndTick())
+		must(t, s.Sync())
+	}
+	end := s.wal.live[0].at
+	r := s.newRound(s.wal.live[1].num)
+	must(t, s.newSpiller().spill(&round{segments: r.segments, horizons: r.horizons, droppedAt: r.droppedAt}))
+	damaged := fs.CrashClone(vfs.CrashCloneCfg{})
+	must(t, s.Close())
+	b := content(t, damaged, onlySegment)
+	b[end-1] ^= 1
+	must(t, replaceFile(damaged, "data/log", segmentName(1), b))
+
+	var mu sync.Mutex
+	var crashes []*vfs.MemFS
+	o.FS = &hookFS{FS: damaged, hook: func() {
+		mu.Lock()
+		defer mu.Unlock()
+		crashes = append(crashes, damaged.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100 * rng.IntN(2), RNG: rng}))
+	}}
+	s = mustOpen(t, o)
+	clock := s.Replica(0).Clock.Clone()
+	if !s.TailMayBeLost() || s.Replica(0).Filling {
+		t.Fatal("no damage was found")
+	}
+	sound(t, s, wrote)
+	mu.Lock()
+	all := crashes[:len(crashes):len(crashes)]
+	mu.Unlock()
+	must(t, s.Close())
+	for _, crashed := range all {
+		o.FS = crashed
+		s := mustOpen(t, o)
+		if !s.TailMayBeLost() || !s.Replica(0).Clock.Equal(&clock) {
+			t.Fatalf("tail lost: %v, clock %v", s.TailMayBeLost(), s.Replica(0).Clock.Entries())
+		}
+		sound(t, s, wrote)
+		must(t, s.Close())
+	}
 }

@@ -159,6 +159,9 @@ func (s *Store) recover() error {
 		}
 	}
 	if r.damaged {
+		if err := s.dropUnprocessed(); err != nil { // while the next Open would still find the damage
+			return err
+		}
 		if err := s.setAside(r); err != nil {
 			return err
 		}
@@ -174,11 +177,6 @@ func (s *Store) recover() error {
 	}
 	if err := s.dropLost(r); err != nil {
 		return err
-	}
-	if r.damaged {
-		if err := s.dropUnprocessed(); err != nil {
-			return err
-		}
 	}
 	if err := s.settleRun(); err != nil {
 		return err
