@@ -67,6 +67,11 @@ func (s *Store) copyAside(seg *segment) error {
 	if err != nil {
 		return err
 	}
+	return s.endSegment(seg)
+}
+
+// endSegment makes the end of the log in a segment plain: what lies behind is not found again.
+func (s *Store) endSegment(seg *segment) error {
 	out, err := s.fs.OpenReadWrite(s.wal.path(seg.num), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err

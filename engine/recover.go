@@ -146,6 +146,8 @@ func (s *Store) judgeEnd(r *recovery, rest []uint32) error {
 		if lost || begun {
 			r.aside = append(r.aside, num)
 		}
+		// A store that was stopped left no torn record. Less than a header may also be of an earlier life of the file.
+		lost = lost || begun && s.afterStop && len(b)-from >= tickHeader
 		r.damaged = r.damaged || lost
 		r.cut = r.cut || begun
 		from = 0

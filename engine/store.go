@@ -154,6 +154,11 @@ func (s *Store) recover() error {
 	}
 	if r.cut && !r.damaged {
 		s.log.Warn("cut an unfinished tail of the log", "last", r.next-1)
+		if n := len(r.found); n > 0 { // else the next Open, behind a clean stop, would take it for damage
+			if err := s.endSegment(r.found[n-1]); err != nil {
+				return err
+			}
+		}
 		if s.run.deferred { // even on the same boot of the machine it may have been acknowledged
 			s.run.tailLost = true
 		}
