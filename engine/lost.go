@@ -172,7 +172,8 @@ func (s *Store) dropLost(rec *recovery) error {
 
 // dropUnprocessed deletes the entries of dots that no clock has any more: their segments were about to be recycled when
 // the log lost them. A peer that was told such a dot would take it as processed, without its row.
-func (s *Store) dropUnprocessed() error {
+// Entries that cannot be read are an error behind proven damage alone.
+func (s *Store) dropUnprocessed(proven bool) error {
 	t := tables{w: s.newSpiller()}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{spaceLog}, UpperBound: []byte{spaceLog + 1}})
 	if err != nil {
@@ -184,7 +185,10 @@ func (s *Store) dropUnprocessed() error {
 			t.set(slices.Clone(it.Key()), nil)
 		}
 	}
-	if err := errors.Join(it.Error(), it.Close()); err != nil {
+	if err := errors.Join(it.Error(), it.Close()); corrupt(err) && !proven {
+		s.stats.unreadable.Add(1)
+		s.log.Error("log entries in the sorted store are unreadable", "error", err)
+	} else if err != nil {
 		t.end()
 		return unreadable(err)
 	}

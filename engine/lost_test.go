@@ -416,3 +416,33 @@ func TestATornTailIsNotFoundAgain(t *testing.T) {
 		must(t, s.Close())
 	}
 }
+
+// Damage that nothing proves, because nothing was written behind an fsync of the round's own: the log is cut, and the
+// dots that the round had kept by then are no entries any more.
+func TestDamageThatOnlyARoundKnows(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := testOptions(fs, 1, EverySec)
+	tiny(&o)
+	s := mustOpen(t, o)
+	must(t, s.Create(0))
+	wrote := map[causal.Dot]string{}
+	for i := 0; len(s.wal.live) < 3; i++ {
+		key := fmt.Sprint("key", i)
+		wrote[set(t, s, 0, key, strings.Repeat("v", 500), 0)] = key
+		must(t, s.EndTick())
+	}
+	r := s.newRound(s.wal.live[1].num)
+	must(t, s.newSpiller().spill(&round{segments: r.segments, horizons: r.horizons, droppedAt: r.droppedAt}))
+	damaged := fs.CrashClone(vfs.CrashCloneCfg{})
+	must(t, s.Close())
+	b := content(t, damaged, onlySegment)
+	b[3000] ^= 1
+	must(t, replaceFile(damaged, "data/log", segmentName(1), b))
+	o.FS = damaged
+	s = mustOpen(t, o)
+	if n := s.Count(0, 0); !s.TailMayBeLost() || n == 0 || n >= int64(len(wrote)) {
+		t.Fatalf("tail lost: %v, %d rows", s.TailMayBeLost(), n)
+	}
+	sound(t, s, wrote)
+	must(t, s.Close())
+}

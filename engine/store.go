@@ -163,10 +163,14 @@ func (s *Store) recover() error {
 			s.run.tailLost = true
 		}
 	}
-	if r.damaged {
-		if err := s.dropUnprocessed(); err != nil { // while the next Open would still find the damage
+	if r.damaged || !s.afterStop {
+		// While the next Open would still find the damage, and also where none is proven: what a round found durable may
+		// be gone with nothing behind it that says so.
+		if err := s.dropUnprocessed(r.damaged); err != nil {
 			return err
 		}
+	}
+	if r.damaged {
 		if err := s.setAside(r); err != nil {
 			return err
 		}
