@@ -53,7 +53,7 @@ func newMetrics(n *Node) *metrics {
 	count("read_repairs_total", "Rows changed by another owner's answer to a read.", func(s *Status) float64 { return float64(s.Coord.ReadRepairs) })
 	count("conflicts_seen_total", "Writes that met a live value which their context did not cover.", func(s *Status) float64 { return float64(s.Coord.Conflicts) })
 	count("two_values_total", "Alarm: one dot with two values.", func(s *Status) float64 { return float64(s.twoValues()) })
-	count("unreadable_rows_total", "Rows whose bytes were damaged.", func(s *Status) float64 { return float64(s.unreadable()) })
+	count("unreadable_rows_total", "Damaged rows and blocks that were met.", func(s *Status) float64 { return float64(s.unreadable()) })
 	count("pulls_total", "Questions to other owners what this node lacks.", func(s *Status) float64 { return float64(s.Pull.Pulls) })
 	count("pulled_keys_total", "Rows changed by a pull.", func(s *Status) float64 { return float64(s.Pull.KeysTaken) })
 	gauge("compare_due", "Comparisons of replicas that are due or under way.", func(s *Status) float64 { return float64(s.CompareDue) })

@@ -32,8 +32,9 @@ type Status struct {
 	SiblingsKeys int64
 	SiblingsMax  int64
 	DiskBytes    int64
-	DiskFull     bool // writes are refused
-	Pending      int  // operations that wait for other nodes
+	DiskFull     bool  // writes are refused
+	Unreadable   int64 // rows and blocks that the store found unreadable
+	Pending      int   // operations that wait for other nodes
 
 	Coord coord.Stats
 	Pull  antientropy.Stats
@@ -98,6 +99,7 @@ func (n *Node) Status() Status {
 	}
 	es := n.store.Stats()
 	st.Rows, st.Tombstones, st.SiblingsKeys, st.SiblingsMax, st.DiskBytes = es.Rows, es.Tombstones, es.SiblingsKeys, es.SiblingsMax, es.DiskBytes
+	st.Unreadable = es.Unreadable
 	st.Hints, st.HintBytes, st.LogEntries, st.LogTrimmed = int(es.Hints), es.HintBytes, es.LogEntries, es.LogTrimmed
 	st.Handoff, st.Reap, st.Close = n.mu.keeper.Stats, n.mu.reaper.Stats, n.mu.closer.Stats
 	fills := n.mu.refiller.Progress()
@@ -142,7 +144,8 @@ func (s *Status) twoValues() uint64 {
 	return s.Coord.TwoValues + s.Pull.TwoValues + s.Compare.TwoValues + s.Handoff.TwoValues + s.Refill.TwoValues
 }
 
-// unreadable is how often a damaged row was met.
+// unreadable is how often a damaged row or block was met: the store counts most of what the machines do, and blocks that
+// they never see.
 func (s *Status) unreadable() uint64 {
-	return s.Coord.Unreadable + s.Pull.Unreadable + s.Compare.Unreadable + s.Handoff.Unreadable + s.Refill.Unreadable
+	return max(uint64(s.Unreadable), s.Coord.Unreadable+s.Pull.Unreadable+s.Compare.Unreadable+s.Handoff.Unreadable+s.Refill.Unreadable)
 }

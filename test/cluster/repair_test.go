@@ -80,6 +80,9 @@ func TestRepairBringsRowsBack(t *testing.T) {
 				if n := field(t, nodes[1], "repair", "repair_tree"); n != "1000" {
 					t.Errorf("%s rows repaired", n)
 				}
+				if n := field(t, nodes[2], "stats", "unreadable_rows"); n == "0" {
+					t.Error("no damaged row was counted")
+				}
 				w.eventually(30*time.Second, "the comparisons end", func() string {
 					if due := field(t, nodes[at], "repair", "repair_due"); due != "0" {
 						return due + " due"
