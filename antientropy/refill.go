@@ -26,7 +26,7 @@ type FillStore interface {
 // FillConfig is in milliseconds, bytes and counts.
 type FillConfig struct {
 	Self     ring.NodeID
-	Retry    int64 // a question that was not answered is put again, to another owner if there is one
+	Retry    int64 // a question that was not answered is put again, to another owner if there is one; with each time it waits longer
 	Repeat   int64 // peers are told again which replicas are being filled
 	MaxFills int   // partitions being filled at once; the others wait, and no more are begun for being behind
 	MaxRows  int   // rows in one answer
@@ -69,6 +69,7 @@ type fill struct {
 	after    wire.Ref
 	id       uint64 // of the open question; 0: none is open
 	deadline int64
+	slow     uint          // times that a source was too slow, at most slowMost: the next one has twice the time
 	clock    *causal.Clock // the source's before range 0 was read
 	flushed  *causal.Clock
 	left     bool // a row could not be merged: the source does not count
@@ -260,7 +261,7 @@ func (m *Refiller) Tick(now int64) {
 	m.budget = min(m.budget+m.rows, max(m.rows, m.cfg.MaxRows))
 	for _, f := range slices.Clone(m.fills) {
 		if f.source != 0 && f.id != 0 && now >= f.deadline {
-			f.refused = append(f.refused, f.source)
+			f.refused, f.slow = append(f.refused, f.source), min(f.slow+1, slowMost)
 			f.drop(now)
 		}
 		if f.sweep != nil {
@@ -334,7 +335,7 @@ func (m *Refiller) ask(now int64, f *fill) {
 		return
 	}
 	m.nextID++
-	f.id, f.deadline = m.nextID, now+m.cfg.Retry
+	f.id, f.deadline = m.nextID, now+m.cfg.Retry<<f.slow
 	m.out = append(m.out, Out{To: f.source, Item: wire.Item{
 		Kind: wire.ItemFill, ID: f.id, Digest: f.number, Partition: f.partition, Slot: f.after.Slot, Key: f.after.Key,
 	}})

@@ -236,6 +236,42 @@ func TestAnEmptyReplicaIsFilledByOneWholeSource(t *testing.T) {
 	}
 }
 
+// Where ranges take longer on their way than Retry, for their rows are large or the link is slow, more is waited for.
+func TestAFillOverASlowLink(t *testing.T) {
+	x := newWard(t, 3, nil)
+	for i := range 9 {
+		x.stores[i%3].write(fmt.Sprint("k", i))
+	}
+	x.pass(2000)
+	for _, s := range x.stores {
+		s.trim()
+	}
+	type late struct {
+		at   int64
+		from int
+		item wire.Item
+	}
+	var way []late
+	x.alter = func(from, to int, it *wire.Item) bool {
+		if it.Kind == wire.ItemFilled {
+			way = append(way, late{x.now + 350, from, *it})
+		}
+		return it.Kind == wire.ItemFilled
+	}
+	x.wipe(1)
+	for range 1500 {
+		x.pass(10)
+		for len(way) > 0 && way[0].at <= x.now {
+			x.refillers[1].Step(x.now, x.ids[way[0].from], []wire.Item{way[0].item})
+			way = way[1:]
+		}
+	}
+	x.equal()
+	if len(x.stores[1].rows) != 9 {
+		t.Fatalf("%d rows", len(x.stores[1].rows))
+	}
+}
+
 // A replica that went back in time has a value whose deletion was reaped: it goes, and what the source never saw stays.
 func TestAFillDropsWhatTheSourceKnowsToBeDead(t *testing.T) {
 	x := newWard(t, 3, nil)
