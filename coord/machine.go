@@ -23,8 +23,6 @@ type Store interface {
 	// it dropped also leaves in the vectors of rows, without the flush's dot, so that its loss would leave replicas
 	// different for ever.
 	Flush(p ring.Partition, dot causal.Dot, dropped *causal.Clock)
-	// Renew gives the replica a fresh actor, durably: one of its rows proved unreadable.
-	Renew(p ring.Partition) error
 	// Hint is what this node keeps of a key for owners that could not be reached; the zero Container: nothing.
 	Hint(p ring.Partition, s ring.Slot, key []byte) (causal.Container, error)
 	// Count is the number of live keys of a partition, CountSlot of a slot.

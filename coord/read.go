@@ -45,7 +45,7 @@ func (m *Machine) readElsewhere(now int64, op *wire.Op, o origin, err error) {
 			}
 		}
 	}
-	m.deliver(o, m.unreadable(op, err))
+	m.deliver(o, m.unreadable(err))
 }
 
 // ask begins to collect rows: for a read, or before a write. The first live owner, where writes are coordinated, is
@@ -241,7 +241,7 @@ func (m *Machine) show(now int64, p *pending) {
 	}
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		m.finish(p, m.unreadable(p.op, err))
+		m.finish(p, m.unreadable(err))
 		return
 	}
 	res := m.evalRead(now+p.drift, p.op, row)

@@ -26,7 +26,7 @@ func (m *Machine) startWrite(now int64, op *wire.Op, o origin) {
 	}
 	row, err := m.store.Row(op.Partition, op.Slot, op.Key)
 	if err != nil {
-		m.deliver(o, m.unreadable(op, err))
+		m.deliver(o, m.unreadable(err))
 		return
 	}
 	if m.mustReadFirst(now, op, owners, row) {
@@ -71,15 +71,12 @@ func (m *Machine) mustReadFirst(now int64, op *wire.Op, owners []ring.NodeID, ro
 	return false
 }
 
-// unreadable answers an operation whose row is damaged here. The replica takes a fresh actor: a write that it based
-// on a lost row would claim to have seen dots of its own that it no longer holds.
-func (m *Machine) unreadable(op *wire.Op, err error) wire.Result {
+// unreadable answers an operation whose row is damaged here. A write that was based on a lost row would claim to have seen
+// dots of its own life that it no longer holds: so nothing is written, and whoever takes the row back from another owner
+// begins a new life first. Each refusal beginning one would cost an fsync, the pulls under way, and an actor in the vectors
+// of other rows.
+func (m *Machine) unreadable(err error) wire.Result {
 	m.Stats.Unreadable++
-	if op.Code.Write() {
-		if e := m.store.Renew(op.Partition); e != nil {
-			err = e
-		}
-	}
 	return wire.Result{Status: wire.Failed, Err: "this node's copy of the key is damaged and was not used: " + err.Error()}
 }
 
@@ -87,7 +84,7 @@ func (m *Machine) unreadable(op *wire.Op, err error) wire.Result {
 func (m *Machine) writeNow(now int64, p *pending) {
 	row, err := m.store.Row(p.op.Partition, p.op.Slot, p.op.Key)
 	if err != nil {
-		m.finish(p, m.unreadable(p.op, err))
+		m.finish(p, m.unreadable(err))
 		return
 	}
 	if !m.enoughFor(p.op, p.owners) {
