@@ -36,6 +36,7 @@ func newMetrics(n *Node) *metrics {
 	gauge("ring_live", "Members that answer this node, itself included.", func(s *Status) float64 { return float64(s.Live) })
 	gauge("ring_replicas", "Partition replicas of this node.", func(s *Status) float64 { return float64(s.Replicas) })
 	gauge("ring_replicas_whole", "Partition replicas of this node that may answer a read by themselves.", func(s *Status) float64 { return float64(s.ReplicasWhole) })
+	gauge("disk_full", "1 while writes are refused for want of room on the disk.", func(s *Status) float64 { return oneIf(s.DiskFull) })
 	gauge("clock_off", "1 when this machine's clock is too far from most members'.", func(s *Status) float64 { return oneIf(s.ClockOff) })
 	gauge("keys", "Live keys of this node's replicas.", func(s *Status) float64 { return float64(s.OwnKeys) })
 	gauge("rows", "Rows kept, tombstones included.", func(s *Status) float64 { return float64(s.Rows) })

@@ -12,7 +12,7 @@ import (
 const logEvery = 10 * time.Second
 
 // limitedLog writes one line of a kind per logEvery and counts the others, since anybody who can connect can cause them.
-// Kinds are constants of this package and names of its errors, hence few.
+// Kinds are made of constants of this package, names of its errors and members of the ring map, hence few.
 type limitedLog struct {
 	log *slog.Logger
 

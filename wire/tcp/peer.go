@@ -135,7 +135,7 @@ func (t *Transport) keepDialling(p *peer) {
 			t.serve(p, l)
 			wait = minBackoff
 		} else if p.ctx.Err() == nil {
-			t.log.info("dial "+kindOf(err), "peer not reached", "peer", t.cfg.Name(p.id), "addr", *p.addr.Load(), "cause", err)
+			t.log.info("dial "+p.id.String()+" "+kindOf(err), "peer not reached", "peer", t.cfg.Name(p.id), "addr", *p.addr.Load(), "cause", err)
 		}
 		select {
 		case <-time.After(wait):
