@@ -335,7 +335,7 @@ func (o *oracle) settled() {
 			continue
 		}
 		n := o.w.ownersOf(f.key)[0]
-		if !f.gone() && !f.reaped && !o.reflects(n.disk.live, f) && !o.flushed(f) {
+		if !f.gone() && !f.reaped && !o.over(f) && !o.reflects(n.disk.live, f) && !o.flushed(f) {
 			o.w.fail("LOST: %s of key %s (%s, op %d) was acknowledged; the owners hold %s",
 				o.name(f.dot), f.key, f.value, f.op.id, o.names(n.disk.live[f.op.partition].rows[f.key]))
 		}
@@ -347,8 +347,14 @@ func (o *oracle) settled() {
 	}
 }
 
+// over reports whether a fact's version has expired by every clock. It lives nowhere, and replicas are equal whether they
+// hold it or have taken in already what replaced it: see live.
+func (o *oracle) over(f *fact) bool {
+	return f.expiry != 0 && f.expiry <= o.w.now+epochMs-2*skewBound
+}
+
 func (o *oracle) checkDead(x, by *fact) {
-	if x.flush || x.gone() {
+	if x.flush || x.gone() || o.over(x) {
 		return
 	}
 	if x.dead {

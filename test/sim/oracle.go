@@ -51,6 +51,7 @@ type fact struct {
 	kind    causal.Kind
 	flush   bool
 	expires bool
+	expiry  int64 // unix ms, 0: none
 	value   string
 	hlc     uint64
 	seen    set // every fact that it had seen, and all that those had seen
@@ -176,7 +177,8 @@ func (o *oracle) create(d *disk, r *replica, op *operation, key string, dot caus
 		return
 	}
 	f := &fact{
-		n: len(o.facts), dot: dot, key: key, op: op, kind: v.Kind, value: string(v.Payload), hlc: v.HLC, expires: v.Expiry != 0,
+		n: len(o.facts), dot: dot, key: key, op: op, kind: v.Kind, value: string(v.Payload), hlc: v.HLC,
+		expires: v.Expiry != 0, expiry: v.Expiry,
 	}
 	for _, x := range o.flushes(r) {
 		o.closure(x, &f.seen)
