@@ -28,9 +28,9 @@ type Restored struct {
 // versions that we reaped, and would not hold the version if it were one of them. So it was lost, and is taken. If theirs
 // does not cover the horizon, nothing is done.
 //
-// The caller answers for this: when the other owner read its container it had processed all that this replica had
-// processed at some earlier moment, at which the version was already missing here. So the asker notes its clock with
-// its question, and theirs must cover that. Without it the container may be older than a deletion that this replica has
+// The caller answers for this: when the other owner read its container it had processed all of this key that this replica
+// had processed at some earlier moment, at which the version was already missing here. So the asker notes its clock with
+// its question, and theirs must cover that, but for dots that are known to be of other keys. Without it the container may be older than a deletion that this replica has
 // processed and lost as well, and would bring the deleted value back. What was processed since that moment has left its
 // trace in the row, or was reaped since and is in the horizon.
 //

@@ -49,6 +49,7 @@ type Config struct {
 	ranges     int   // rows in one answer of a refill
 	ruins      int   // percent of the faults that take a disk or put it back
 	jumps      int   // percent of the faults that set a clock
+	damages    int   // percent of the faults that damage a row
 }
 
 // quorumReads reports whether every answered read had R owners.
@@ -94,6 +95,7 @@ func configure(r *random) Config {
 	c.shapeHints(&random{state: r.state ^ 0x5DEECE66D})
 	c.shapeRepair(&random{state: r.state ^ 0x5bd1e995})
 	c.shapeJumps(&random{state: r.state ^ 0x2545F491})
+	c.shapeDamage(&random{state: r.state ^ 0x9E3779B9})
 	return c
 }
 
@@ -154,6 +156,9 @@ func (c *Config) shapeHints(r *random) {
 	case 1:
 		c.losses, c.pause, c.syncs = true, min(c.pause, 300), max(c.syncs, 1500)
 	}
+	if r.percent(10) { // answers that take longer than a round over the hints waits for them
+		c.latency = r.between(30, 50)
+	}
 }
 
 // shapeJumps: clocks are set while the world runs. There is nobody to tell whose clock is wrong where there are only two.
@@ -165,6 +170,17 @@ func (c *Config) shapeJumps(r *random) {
 	if r.percent(60) {
 		c.expiry, c.ages = true, r.percent(60)
 	}
+}
+
+// shapeDamage: rows become unreadable while they are written to. Not where replicas are filled: one damaged row of the only
+// source ends every fill.
+func (c *Config) shapeDamage(r *random) {
+	if !c.faults || c.vanish || c.disks || c.backups || c.caps || c.w == 1 || c.members < 2 || !r.percent(15) {
+		return
+	}
+	c.damages, c.careful = r.between(20, 70), true
+	c.compares, c.keys, c.load = int64(r.between(50, 500)), max(c.keys, 2), max(c.load, 4000)
+	c.every, c.syncs, c.pause = min(c.every, 300), min(c.syncs, 300), min(c.pause, 500)
 }
 
 // calm is the usual pause between two faults, at most.

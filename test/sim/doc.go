@@ -12,7 +12,7 @@
 //
 // The adversary delays, drops, doubles and reorders frames, stalls links, cuts them one way or both, stops processes
 // (nothing is lost) and machines (what was not synced is lost), skews clocks and sets them, lets nodes join at the same time,
-// lets messages arrive after what they speak of was reaped, takes rows away or damages them behind a replica's back,
+// lets messages arrive after what they speak of was reaped, takes rows away or damages them behind a replica's back, makes rows unreadable that are being written to,
 // loses disks (another node replaces the old one), puts disks back to what they were, and trims logs that others still
 // need. It keeps to one sentence: an acknowledged write survives the loss of any W-1 of the places that acknowledged it,
 // and its last copy is never destroyed. A place is an owner or a node that keeps a hint for one; in some worlds it keeps

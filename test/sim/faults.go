@@ -34,6 +34,9 @@ func (w *World) fault() {
 	if (w.cfg.disks || w.cfg.backups) && w.loadEnds != 0 && w.rand.percent(w.cfg.ruins) && w.ruin(n) {
 		return
 	}
+	if w.cfg.damages > 0 && w.loadEnds != 0 && w.rand.percent(w.cfg.damages) && w.damage(n) {
+		return
+	}
 	switch x := w.rand.below(100); {
 	case x < 20 && w.cfg.kills && n.up:
 		w.stop(n, nil)

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"shoal/ring"
 	"shoal/wire"
 )
@@ -108,6 +110,7 @@ func (w *World) rest() {
 		for _, n := range w.nodes {
 			whole = whole && n.allWhole() && n.machine.Pending() == 0 && n.refiller.Progress().Filling == 0
 		}
+		whole = whole && (w.cfg.damages == 0 || !slices.ContainsFunc(w.keys, w.damaged))
 		if whole && w.oracle.equal() && w.hintsLeft() == 0 {
 			break
 		}

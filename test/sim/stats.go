@@ -17,7 +17,7 @@ func (s *Stats) list() []*int {
 	return []*int{
 		&s.ops, &s.ok, &s.acked, &s.frames, &s.kills, &s.losses, &s.refused, &s.cuts, &s.reap, &s.joins, &s.siblings,
 		&s.repaired, &s.sloppy, &s.readFirst, &s.uncertain, &s.flushed, &s.pulledKeys, &s.events, &s.left,
-		&s.exchanges, &s.vanished, &s.putBack, &s.sloppyWrites, &s.hinted, &s.replayed, &s.trims, &s.closed, &s.surveys,
+		&s.exchanges, &s.vanished, &s.damaged, &s.putBack, &s.sloppyWrites, &s.hinted, &s.replayed, &s.trims, &s.closed, &s.surveys,
 		&s.disks, &s.restored, &s.fills, &s.filledRows, &s.replaced, &s.jumps,
 	}
 }
@@ -27,11 +27,11 @@ func (s *Stats) String() string {
 	return fmt.Sprintf("%d seeds: %d operations (%d answered OK, %d uncertain), %d acknowledged writes, %d flushes, "+
 		"%d answers with siblings, %d kills, %d power cuts (%d forbidden), %d cuts, %d reaped, %d joins, %d read repairs, "+
 		"%d sloppy reads, %d writes that read first, %d keys pulled, %d frames, %d events, %d keys of plain clients ended with siblings, "+
-		"%d comparisons, %d rows vanished, %d put back, %d sloppy writes, %d changes of hints, %d hints replayed, "+
+		"%d comparisons, %d rows vanished, %d damaged, %d put back, %d sloppy writes, %d changes of hints, %d hints replayed, "+
 		"%d logs trimmed, %d actors closed by %d surveys, %d disks lost (%d replacements took their places), "+
 		"%d backups restored, %d replicas filled with %d rows, %d jumps of clocks",
 		s.Seeds, s.ops, s.ok, s.uncertain, s.acked, s.flushed, s.siblings, s.kills, s.losses, s.refused, s.cuts, s.reap,
-		s.joins, s.repaired, s.sloppy, s.readFirst, s.pulledKeys, s.frames, s.events, s.left, s.exchanges, s.vanished, s.putBack,
+		s.joins, s.repaired, s.sloppy, s.readFirst, s.pulledKeys, s.frames, s.events, s.left, s.exchanges, s.vanished, s.damaged, s.putBack,
 		s.sloppyWrites, s.hinted, s.replayed, s.trims, s.closed, s.surveys, s.disks, s.replaced, s.restored, s.fills, s.filledRows, s.jumps)
 }
 

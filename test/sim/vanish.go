@@ -112,6 +112,61 @@ func (w *World) mayVanish(n *node, p ring.Partition, key string) bool {
 	return true
 }
 
+// damage makes a row unreadable, whoever writes to its key: it is never used, so it harms nothing until it is mended. It
+// counts as one of the W-1 copies that a write may lose.
+func (w *World) damage(n *node) bool {
+	if !n.up {
+		return false
+	}
+	first := w.rand.below(len(w.keys))
+	i := slices.IndexFunc(w.keys, func(key string) bool { return key >= w.keys[first] && w.mayDamage(n, key) })
+	if i < 0 {
+		return false
+	}
+	key, p := w.keys[i], w.partition(w.keys[i])
+	r := n.disk.live[p]
+	left := n.disk.live.clone()
+	delete(left[p].rows, key)
+	if !w.oracle.mayLose(n, left) {
+		w.stats.refused++
+		return false
+	}
+	for _, f := range w.oracle.facts {
+		if w.oracle.takenFrom(n, left, f) {
+			f.broken.add(n.index) // it may say that it has it until it is mended
+		}
+	}
+	w.oracle.loses(n, left)
+	w.trace("DAMAGE key %s on node %d: %s", key, n.index, w.oracle.names(r.rows[key]))
+	w.stats.damaged++
+	n.disk.do(change{kind: changeDamage, partition: p, key: key})
+	return true
+}
+
+// mayDamage: what no other owner has processed cannot be mended, and nobody would miss what ends in a while.
+func (w *World) mayDamage(n *node, key string) bool {
+	p := w.partition(key)
+	r := n.disk.live[p]
+	if r == nil || r.damaged[key] {
+		return false
+	}
+	row := r.rows[key]
+	if len(row.Versions) == 0 || slices.ContainsFunc(row.Versions, func(v causal.Version) bool { return v.Expiry != 0 }) {
+		return false
+	}
+	for _, f := range w.oracle.facts {
+		if f.op.partition != p || f.key != key && !f.flush || !r.Clock.Contains(f.dot) {
+			continue
+		}
+		for _, o := range w.ownersOf(key) {
+			if s := o.disk.synced[p]; s == nil || !s.Clock.Contains(f.dot) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // damaged reports whether some owner's row of a key cannot be read: it may be the same as the others' for want of a value.
 func (w *World) damaged(key string) bool {
 	return slices.ContainsFunc(w.ownersOf(key), func(n *node) bool { return n.disk.live[w.partition(key)].damaged[key] })

@@ -47,7 +47,7 @@ type Stats struct {
 	left                                                       int // keys of plain clients that ended with siblings
 	joins, siblings, repaired, sloppy, readFirst               int
 	uncertain, flushed, pulledKeys, events                     int
-	exchanges, vanished, putBack                               int
+	exchanges, vanished, damaged, putBack                      int
 	sloppyWrites, hinted, replayed                             int
 	trims, closed, surveys                                     int
 	disks, restored, fills, filledRows, replaced               int
