@@ -25,7 +25,6 @@ type exchange struct {
 	theirs *wire.Item  // its answer
 
 	fetch    []wire.KeyDigest // keys whose rows are to be asked for
-	asked    causal.Clock     // when they were
 	asking   int              // so many of the first of them
 	found    map[string]bool  // keys that looked different
 	differed int              // keys that did
@@ -86,7 +85,7 @@ func (m *Comparer) ask(now int64) {
 	it := wire.Item{ID: x.id, Partition: x.partition, Compare: &wire.Compare{At: x.at}}
 	switch {
 	case len(x.fetch) > 0 && (len(x.fetch) >= m.cfg.Batch || len(x.split) == 0 && len(x.leaves) == 0):
-		x.asked, x.asking = rep.Clock.Clone(), min(m.cfg.Batch, len(x.fetch))
+		x.asking = min(m.cfg.Batch, len(x.fetch))
 		it.Kind, it.Compare.Digests = wire.ItemFetch, x.fetch[:x.asking]
 		if x.of != nil {
 			it.Flags = wire.FlagShared
@@ -196,7 +195,7 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 		m.abandon(now)
 		return
 	}
-	settled := m.settled(x, it.Clock)
+	settled := m.settled(x.partition, rep, it.Clock)
 	if it.Has(wire.FlagRefused) {
 		m.unread(now, rep, x.fetch[0], it.Clock, settled(x.fetch[0].Key))
 		x.fetch = x.fetch[1:]
@@ -212,26 +211,25 @@ func (m *Comparer) onFetched(now int64, from ring.NodeID, it *wire.Item) {
 	m.ask(now)
 }
 
-// settled says of which keys the other owner has processed all that this replica had when it asked: of all, if the other's
-// clock covers that, else of those that none of the missing dots is of, if the log names the key of each. Three owners of
-// which each has a damaged row, and so cannot take in what the others write to that key, would else wait for each other.
-func (m *Comparer) settled(x *exchange, theirs *causal.Clock) func(key []byte) bool {
-	if theirs.Covers(&x.asked) {
+// settled says of which keys the other owner had processed all that this replica has: of all, if the other's clock covers
+// this one's, else of those that none of the missing dots is of, if the log names the key of each. Three owners of which
+// each has a damaged row, and so cannot take in what the others write to that key, would else wait for each other; and so
+// would a comparison of a partition that is written to.
+func (m *Comparer) settled(p ring.Partition, rep *causal.Replica, theirs *causal.Clock) func(key []byte) bool {
+	if theirs.Covers(&rep.Clock) {
 		return func([]byte) bool { return true }
 	}
 	known, open, left := theirs.Clone(), map[string]bool{}, maxMissing
-	err := m.store.Log(x.partition, theirs, func(e wire.LogEntry) bool {
+	err := m.store.Log(p, theirs, func(e wire.LogEntry) bool {
 		if left--; left < 0 || e.Dropped != nil { // a flush is of every key
 			left = -1
 			return false
 		}
-		if x.asked.Contains(e.Dot) {
-			known.Add(e.Dot)
-			open[string(e.Key)] = true
-		}
+		known.Add(e.Dot)
+		open[string(e.Key)] = true
 		return true
 	})
-	named := err == nil && left >= 0 && known.Covers(&x.asked)
+	named := err == nil && left >= 0 && known.Covers(&rep.Clock)
 	return func(key []byte) bool { return named && !open[string(key)] }
 }
 

@@ -326,6 +326,29 @@ func TestAnOwnerThatIsBehindIsNotBelieved(t *testing.T) {
 	}
 }
 
+// What was written, and damaged, while an answer was on its way is not in it: a value must not come back beside it.
+func TestAnAnswerIsOlderThanWhatWasDamagedMeanwhile(t *testing.T) {
+	x := newCircle(t, 2, nil)
+	x.write(0, "sa-1")
+	old := x.stores[1].rows["sa-1"]
+	delete(x.stores[0].rows, "sa-1") // so that it is asked for
+	answers := 0
+	x.alter = func(_, to int, it *wire.Item) {
+		if it.Kind != wire.ItemFetched || to != 0 {
+			return
+		}
+		if answers++; answers == 1 {
+			s := x.stores[0]
+			s.Mark(0, 0, []byte("sa-1"), []causal.Dot{s.replica.Next()})
+			s.damaged["sa-1"] = true
+		}
+	}
+	x.pass(3000)
+	if answers == 0 || !x.stores[0].damaged["sa-1"] {
+		t.Fatalf("%d answers; the row is %+v, after one that had replaced %+v", answers, x.stores[0].rows["sa-1"], old)
+	}
+}
+
 // A bound on repairs spreads them over several exchanges.
 func TestRepairsPerExchangeAreBounded(t *testing.T) {
 	x := newCircle(t, 2, func(c *CompareConfig) { c.MaxRepairs = 20 })

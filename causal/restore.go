@@ -29,10 +29,10 @@ type Restored struct {
 // does not cover the horizon, nothing is done.
 //
 // The caller answers for this: when the other owner read its container it had processed all of this key that this replica
-// had processed at some earlier moment, at which the version was already missing here. So the asker notes its clock with
-// its question, and theirs must cover that, but for dots that are known to be of other keys. Without it the container may be older than a deletion that this replica has
-// processed and lost as well, and would bring the deleted value back. What was processed since that moment has left its
-// trace in the row, or was reaped since and is in the horizon.
+// has. So theirs must cover this replica's clock, but for dots that are known to be of other keys. Without it the container
+// may be older than a deletion that this replica has processed and lost as well, and would bring the deleted value back.
+// It is not enough that theirs covers what this replica had when it asked: what was processed since has left its trace in the
+// row, but that may be what is damaged.
 //
 // A container without versions does nothing: only a flush leaves one, and the flush itself comes by the log. A row that
 // was robbed of its versions looks the same, and must not delete what is still safe here.

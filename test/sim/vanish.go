@@ -140,6 +140,7 @@ func (w *World) damage(n *node) bool {
 	w.trace("DAMAGE key %s on node %d: %s", key, n.index, w.oracle.names(r.rows[key]))
 	w.stats.damaged++
 	n.disk.do(change{kind: changeDamage, partition: p, key: key})
+	n.disk.sync() // no power cut mends it
 	return true
 }
 
