@@ -33,18 +33,26 @@ func filled(t *testing.T) *vfs.MemFS {
 	return fs
 }
 
+// flip flips a bit somewhere in a file.
 func flip(t *testing.T, fs *vfs.MemFS, name string, rng *rand.Rand) {
+	t.Helper()
+	info, err := fs.Stat(name)
+	must(t, err)
+	flipBit(t, fs, name, rng.Int64N(info.Size()), rng)
+}
+
+// flipBit flips a bit of a byte, durably.
+func flipBit(t testing.TB, fs *vfs.MemFS, name string, at int64, rng *rand.Rand) {
+	t.Helper()
 	f, err := fs.OpenReadWrite(name, vfs.WriteCategoryUnspecified)
 	must(t, err)
-	info, err := f.Stat()
-	must(t, err)
-	at := rng.Int64N(info.Size())
 	var b [1]byte
 	_, err = f.ReadAt(b[:], at)
 	must(t, err)
 	b[0] ^= 1 << rng.IntN(8)
 	_, err = f.WriteAt(b[:], at)
 	must(t, err)
+	must(t, f.Sync())
 	must(t, f.Close())
 }
 

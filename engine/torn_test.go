@@ -43,7 +43,7 @@ func logged(t *testing.T) (fs *vfs.MemFS, m *model, ends []int64, synced int) {
 
 const onlySegment = "data/log/0000000001.log"
 
-func content(t *testing.T, fs *vfs.MemFS, name string) []byte {
+func content(t testing.TB, fs *vfs.MemFS, name string) []byte {
 	f, err := fs.Open(name)
 	must(t, err)
 	b, err := readSegment(f)
