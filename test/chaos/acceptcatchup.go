@@ -46,6 +46,7 @@ func catchUp(ctx context.Context, h *house) error {
 }
 
 const (
+	restFor   = 60 * time.Second // filling leaves a round of spilling behind, whose rows are gathered at leisure
 	idleFor   = 60 * time.Second
 	idleTicks = 100 // of processor time in a second, as Linux tells it to programs
 	idleLimit = 0.6 // seconds of processor time of each process in idleFor
@@ -57,8 +58,8 @@ func idle(ctx context.Context, h *house) error {
 	if err != nil {
 		return err
 	}
-	defer f.close()            //nolint:errcheck // it returns none that matters here
-	sleep(ctx, 20*time.Second) // what filling has left to do in the background
+	defer f.close() //nolint:errcheck // it returns none that matters here
+	sleep(ctx, restFor)
 	var before []int64
 	for i := range f.nodes {
 		before = append(before, used(f.pid(i)))
