@@ -228,7 +228,7 @@ func TestOlderIncarnationIsRefusedWhileANewerIsUp(t *testing.T) {
 		network := simnet.New()
 		a, b := simNode(t, network, 1), simNode(t, network, 2)
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		old := testNode{id: 1}
 		cfg := old.config()
 		cfg.Self = func() Identity { return Identity{Node: 1, Incarnation: 6, Cluster: testCluster, Version: 1} }

@@ -58,7 +58,7 @@ func TestFramesOfEverySizeAroundTheFragment(t *testing.T) {
 		net := simnet.New()
 		a, b := simNode(t, net, 1), simNode(t, net, 2)
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		for _, n := range []int{
 			0, 1, readBuffer - HeaderSize, readBuffer, FragmentSize - 1, FragmentSize, FragmentSize + 1,
 			2 * FragmentSize, 2*FragmentSize + 1, 5 << 20,
@@ -84,7 +84,7 @@ func TestLargeFramesAtOnceAllArrive(t *testing.T) {
 		net := simnet.New()
 		a, b := simNode(t, net, 1), simNode(t, net, 2)
 		introduce(a, b)
-		time.Sleep(time.Second) // both dial: they must have settled on one connection
+		settle()
 		for i := range 3 * maxStreams {
 			if !a.Send(2, unitOf(pattern((i+2)*FragmentSize+i, uint64(i)))) {
 				t.Fatal("not queued")
@@ -109,7 +109,7 @@ func TestFullQueueDropsTheConnection(t *testing.T) {
 		a := simNode(t, net, 1, func(c *Config) { c.MaxQueued = 4 << 20 })
 		b := simNode(t, net, 2)
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		net.Cut(host(1), host(2))
 		frame, queued := make([]byte, 100<<10), 0
 		for a.Send(2, unitOf(frame)) {
@@ -137,7 +137,7 @@ func TestQueueIsCountedRight(t *testing.T) {
 		net := simnet.New()
 		a, b := simNode(t, net, 1), simNode(t, net, 2)
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		for i := range 200 {
 			a.Send(2, unitOf(make([]byte, i*4000)))
 		}
@@ -160,7 +160,7 @@ func TestFrameAboveTheLimitIsNotSent(t *testing.T) {
 		a := simNode(t, net, 1, func(c *Config) { c.MaxFrame = 1 << 20 })
 		b := simNode(t, net, 2, func(c *Config) { c.MaxFrame = 1 << 19 })
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		want(t, "sent", a.Send(2, unitOf(make([]byte, 1<<20+1))), false)
 		want(t, "up", a.Up(2), true)
 		// The other end's own limit holds whatever this one allows.
@@ -184,7 +184,7 @@ func TestSlowHandlerIsNotDown(t *testing.T) {
 			c.OnFrame = func(ring.NodeID, uint64, []byte, bool) { time.Sleep(10 * time.Second) }
 		})
 		introduce(a, b)
-		synctest.Wait()
+		settle()
 		a.Send(2, unitOf([]byte("x")))
 		time.Sleep(15 * time.Second)
 		want(t, "events", append(a.history(), b.history()...), []string{"up 2/7", "up 1/7"})

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -189,6 +190,13 @@ func introduce(nodes ...*testNode) {
 	for _, n := range nodes {
 		n.SetPeers(peers)
 	}
+}
+
+// settle waits, in a bubble, until nodes that were introduced have one connection: both dial, at the same moment, and each may
+// refuse the other's for its own, which ends too, so that they are connected only when one has waited to dial again.
+func settle() {
+	time.Sleep(time.Second)
+	synctest.Wait()
 }
 
 // stir wakes eventually.
