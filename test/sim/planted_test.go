@@ -17,7 +17,6 @@ const enough = 10_000
 var directed = map[Bug]func(testing.TB){
 	WholeByNotWhole:      twoLostTails,
 	VectorNotHashed:      robbedVector,
-	HorizonNotRaised:     lateComparison,
 	RestoreReaped:        lateComparison,
 	ClosedWithoutVectors: onlyNamed,
 	ClosedUnasked:        heldElsewhere,

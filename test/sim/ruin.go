@@ -25,7 +25,7 @@ func (w *World) ruin(n *node) bool {
 // addresses takes its place: it asks a member to replace the old one.
 func (w *World) loseDisk(n *node) bool {
 	left := newState(w.cfg.q)
-	if !w.canReplace(n) || !w.oracle.mayLose(n, left) || w.cfg.compares == 0 && w.oracle.onlyFlush(n) {
+	if !w.canReplace(n) || !w.oracle.mayLose(n, left) || w.oracle.onlyFlush(n, left) {
 		w.stats.refused++
 		return false
 	}
@@ -59,11 +59,11 @@ func (w *World) canReplace(n *node) bool {
 	return have > len(m.Members)/2
 }
 
-// onlyFlush reports whether a flush stands on this node alone. What it dropped may have left other owners by the vectors of
-// its rows; without the flush only a comparison finds that the rest still hold it.
-func (o *oracle) onlyFlush(at *node) bool {
-	return slices.ContainsFunc(o.allFlushes, func(f *fact) bool {
-		return o.reflects(at.disk.live, f) && !o.standsElsewhere(at, f)
+// onlyFlush reports whether a flush stands on this node alone, and would be lost. What it dropped may have left other owners
+// by the vectors of its rows; without the flush only a comparison finds that the rest still hold it.
+func (o *oracle) onlyFlush(at *node, left state) bool {
+	return o.w.cfg.compares == 0 && slices.ContainsFunc(o.allFlushes, func(f *fact) bool {
+		return o.takenFrom(at, left, f) && !o.standsElsewhere(at, f)
 	})
 }
 
@@ -98,7 +98,7 @@ func (w *World) copyDisk() {
 // restore puts a disk back to its backup: the replicas go back in time. The map and the acceptor's promises are kept
 // elsewhere, and whoever restores says so: the boot is one that may have lost acknowledged writes.
 func (w *World) restore(n *node) bool {
-	if n.backup == nil || !w.oracle.mayLose(n, n.backup) {
+	if n.backup == nil || !w.oracle.mayLose(n, n.backup) || w.oracle.onlyFlush(n, n.backup) {
 		w.stats.refused++
 		return false
 	}
