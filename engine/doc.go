@@ -29,9 +29,9 @@
 //
 // Where the log ends early is judged by what lies behind: each record says up to where everything was durable when it
 // was written. When nothing behind knew the missing record to be durable, a crash tore it, and it is cut; but not behind a
-// clean stop, which tears none. Else the disk lost what it had promised to keep (lost.go): the state before that is a state of the past, which Open takes, says so
-// (TailMayBeLost) and keeps the damaged segments aside. A replica whose clock may say more than its rows hold must not
-// take part: it begins empty, to be filled.
+// clean stop, which tears none. Else the disk lost what it had promised to keep (lost.go): the state before that is a state
+// of the past, which Open takes, says so (TailMayBeLost) and keeps the damaged segments aside. A replica whose clock may say
+// more than its rows hold must not take part: it begins empty, to be filled.
 //
 // Every row carries a format version and a checksum over its own name and value, made once when it is put, and
 // verified whenever it is read from the sorted store: a flipped bit, or a row that ended up under another key, is

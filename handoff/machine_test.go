@@ -2,6 +2,7 @@ package handoff
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"shoal/causal"
@@ -403,5 +404,37 @@ func TestAnswersThatAlwaysComeLate(t *testing.T) {
 	}
 	if m.Held(0) || len(had) != 3 || questions > 12 {
 		t.Fatalf("kept: %v; handed to %d owners, %d questions", m.Held(0), len(had), questions)
+	}
+}
+
+// A late answer counts only in its connection: an owner whose disk was lost meanwhile holds nothing of what it had told.
+func TestALateAnswerEndsWithItsConnection(t *testing.T) {
+	x := newWorld(t, nil)
+	row := x.value("k")
+	x.hint(d, hintItem("k", row))
+	m := x.machines[d]
+	for i := range d {
+		m.Up(x.now, x.ids[i])
+	}
+	asked := slices.Clone(m.Outs())
+	m.Reset()
+	for end := x.now + m.cfg.Timeout/2; x.now < end && m.parts[0].round != nil; x.now += 10 {
+		m.Tick(x.now)
+		m.Reset()
+	}
+	if m.parts[0].round != nil || len(m.parts[0].late) != 3 {
+		t.Fatalf("the round has not ended; %d answers are awaited", len(m.parts[0].late))
+	}
+	m.Down(x.now, x.ids[a])
+	m.Up(x.now, x.ids[a])
+	clock := x.stores[a].replica.Clock.Clone()
+	for _, o := range asked {
+		m.Step(x.now, o.To, []wire.Item{{Kind: wire.ItemAdvert, ID: o.Item.ID, Repair: &wire.Repair{Durable: &clock}}})
+	}
+	for end := x.now + m.cfg.Timeout/2; x.now < end; x.now += 10 {
+		m.Tick(x.now)
+	}
+	if !m.Held(0) {
+		t.Fatal("the hint was deleted on the word of an earlier connection")
 	}
 }
